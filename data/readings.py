@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data.tables import READINGS
+
+ORDER = ["bin_id", "measured_at", "received_at"]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Sensor reports, every version heard, sorted by bin, measured_at and received_at.
+
+    `frame`: the columns of `data.tables.READINGS`; `fill_pct` in percent, times in UTC.
+    """
+
+    frame: pd.DataFrame
+
+    @classmethod
+    def checked(cls, frame: pd.DataFrame) -> Readings:
+        """Readings from a frame that comes from outside: typed, checked, sorted, without repeats.
+
+        `received_at` defaults to `measured_at`. The same values heard again are no new version: the first is kept.
+        Raises pandera's SchemaError where a column is missing or out of range.
+        """
+        known = frame[[c for c in READINGS.columns if c in frame]].copy()
+        if "received_at" not in known:
+            known["received_at"] = known["measured_at"]
+        for column in ("measured_at", "received_at"):
+            known[column] = pd.to_datetime(known[column], utc=True).astype("datetime64[us, UTC]")
+        known["bin_id"] = known["bin_id"].astype(str)
+        known["fill_pct"] = known["fill_pct"].astype(float)
+        # Two values heard at one moment have no order in time: the value itself breaks the tie, so that
+        # shuffled input gives the same history.
+        known = known.sort_values([*ORDER, "fill_pct"], kind="stable").reset_index(drop=True)
+        return cls(READINGS.validate(known[~repeats(known)].reset_index(drop=True)))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def latest(self) -> pd.DataFrame:
+        """Of each (bin_id, measured_at) the version heard last; rows as `frame`, one per measurement."""
+        last = ~self.frame.duplicated(["bin_id", "measured_at"], keep="last").to_numpy()
+        return self.frame if last.all() else self.frame[last].reset_index(drop=True)
+
+
+def repeats(ordered: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: rows that say again what the version before them said; `ordered` is sorted as `ORDER`."""
+    same = np.zeros(len(ordered), dtype=bool)
+    if len(ordered) > 1:
+        ids, times = ordered["bin_id"].to_numpy(), ordered["measured_at"].to_numpy()
+        fill = ordered["fill_pct"].to_numpy()
+        same[1:] = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1]) & (fill[1:] == fill[:-1])
+    return same
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Input rows set aside: `row` (0-based position in the input), `bin_id`, `reason` (code) and `detail` (text)."""
+
+    frame: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def counts(self) -> dict[str, int]:
+        """Rows by reason, most frequent first."""
+        return {str(reason): int(n) for reason, n in self.frame["reason"].value_counts().items()}
