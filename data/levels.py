@@ -1,0 +1,96 @@
+"""True levels of the simulated bins: deposits come in, rounds take out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.city import Grid, Rates
+from data.city_settings import CitySettings
+from data.rounds import Rounds
+
+BAG_SHAPE = 2.0
+BULKY_SHAPE = 4.0
+"""Gamma shapes of the sizes of one deposit."""
+BLOCK_HOURS = 720
+"""Deposits are drawn in blocks of so many hours, which bounds memory."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The hidden truth about the content of every bin, in percent of capacity, uncapped."""
+
+    level: Grid
+    """At every hour mark, the one after the last hour included: shape (hours + 1, bins)."""
+    emptying: NDArray[np.int32]
+    """Index of the emptying within each hour, -1 without: shape (hours, bins)."""
+    emptied_part: NDArray[np.float32]
+    """Where within its hour each emptying lies, 0..1."""
+    before: NDArray[np.float32]
+    after: NDArray[np.float32]
+
+    def at(self, seconds: NDArray[np.int32]) -> Grid:
+        """Level of bin j at `seconds[:, j]` after the start: straight lines within an hour, broken by emptyings."""
+        hour = seconds // 3600
+        part = ((seconds % 3600) / np.float32(3600)).astype(np.float32)
+        column = np.broadcast_to(np.arange(seconds.shape[1]), seconds.shape)
+        low = self.level[hour, column]
+        level = low + (self.level[hour + 1, column] - low) * part
+        which = self.emptying[hour, column]
+        row, col = np.nonzero(which >= 0)
+        e = which[row, col]
+        x, broken = part[row, col], self.emptied_part[e]
+        end = self.level[hour[row, col] + 1, col]
+        rising = low[row, col] + (self.before[e] - low[row, col]) * x / np.maximum(broken, 1e-6)
+        again = self.after[e] + (end - self.after[e]) * (x - broken) / np.maximum(1.0 - broken, 1e-6)
+        level[row, col] = np.where(x < broken, rising, again)
+        return level
+
+
+def draw_deposits(settings: CitySettings, rates: Rates, rng: np.random.Generator) -> Grid:
+    """What is thrown in during every hour, (hours, bins) in points: many bags and a few bulky things."""
+    bulky = settings.bulky_share
+    deposits = np.empty_like(rates.rate_pct_per_h)
+    for first in range(0, len(deposits), BLOCK_HOURS):
+        block = slice(first, first + BLOCK_HOURS)
+        flow = rates.rate_pct_per_h[block] * rates.shock[block] * rates.event[block]
+        deposits[block] = _compound(flow * (1.0 - bulky), settings.bag_pct, BAG_SHAPE, rng)
+        deposits[block] += _compound(flow * bulky, settings.bulky_pct, BULKY_SHAPE, rng)
+    return deposits
+
+
+def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.random.Generator) -> Levels:
+    """Run the city hour by hour, all bins at once; deposits shrink from the rim (100) to the ceiling."""
+    hours, n = deposits.shape
+    ceiling = np.float32(settings.ceiling_pct)
+    hour_of, part = rounds.emptied_s // 3600, (rounds.emptied_s % 3600 / 3600.0).astype(np.float32)
+    bounds = np.searchsorted(hour_of, np.arange(hours + 1))
+    before, after = np.empty(len(part), dtype=np.float32), np.empty(len(part), dtype=np.float32)
+    level = np.empty((hours + 1, n), dtype=np.float32)
+    level[0] = rng.uniform(0.0, 60.0, n)
+    for hour in range(hours):
+        now = level[hour]
+        more = deposits[hour] * np.clip((ceiling - now) / (ceiling - 100.0), 0.0, 1.0)
+        np.minimum(now + more, ceiling, out=level[hour + 1])
+        if bounds[hour] == bounds[hour + 1]:
+            continue
+        e = slice(bounds[hour], bounds[hour + 1])
+        b = rounds.bin_index[e]
+        before[e] = np.minimum(now[b] + more[b] * part[e], ceiling)
+        left = np.minimum(before[e], rounds.residue_pct[e])
+        after[e] = np.where(rounds.partial[e], before[e] * rounds.stays[e], left)
+        level[hour + 1, b] = after[e] + deposits[hour, b] * (1.0 - part[e])
+    emptying = np.full((hours, n), -1, dtype=np.int32)
+    emptying[hour_of, rounds.bin_index] = np.arange(len(part))
+    return Levels(np.minimum(level, ceiling), emptying, part, before, after)
+
+
+def _compound(flow: Grid, mean_pct: float, shape: float, rng: np.random.Generator) -> Grid:
+    """Sums of a Poisson number of gamma-sized deposits whose mean is `flow`."""
+    count = rng.poisson(flow / mean_pct)
+    size = np.zeros(count.shape, dtype=np.float32)
+    some = count > 0
+    size[some] = rng.standard_gamma(shape * count[some]) * (mean_pct / shape)
+    return size
