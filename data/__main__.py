@@ -1,0 +1,3 @@
+from data.commands import main
+
+main()

@@ -1,0 +1,56 @@
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from data.errors import InputError
+
+
+class Settings(BaseSettings):
+    """What may be set from outside: variables BRIMCAST_... and MLFLOW_TRACKING_URI. Use `read_settings()`.
+
+    `home` holds all state that is not set to be elsewhere. `country` (ISO 3166, such as CZ) names the public
+    holidays that count; None means that none do.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="BRIMCAST_", extra="forbid", frozen=True, populate_by_name=True)
+
+    home: Path = Path(".brimcast")
+    store: str = ""
+    country: str | None = None
+    tracking_uri: str = Field(default="", validation_alias=AliasChoices("BRIMCAST_TRACKING_URI", "MLFLOW_TRACKING_URI"))
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("country")
+    @classmethod
+    def _known_country(cls, country: str | None) -> str | None:
+        if not country:
+            return None
+        if len(country) != 2 or not country.isalpha():
+            raise ValueError("expected a two-letter code (ISO 3166), such as CZ")
+        return country.upper()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Fill in what lies in `home` unless set: the store and MLflow's database."""
+        for name, file in (("store", "store.db"), ("tracking_uri", "mlflow.db")):
+            if not getattr(self, name):
+                object.__setattr__(self, name, f"sqlite:///{self.home / file}")
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from the environment, or from `given` where that is not None. Raises InputError."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"The setting {name} is {first.get('input')!r} ({first['msg']})",
+            expected="settings that Brimcast knows",
+            remedy=f"Correct the variable BRIMCAST_{name.upper()}.",
+        ) from error
