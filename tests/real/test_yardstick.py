@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data.readings import Readings
-from training import labels
+from training import labels, scores
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 SPANS = {
@@ -57,3 +57,32 @@ def test_emptyings_seen_with_hindsight_are_the_neutral_scorers(city: str, neutra
     ]
     np.testing.assert_array_equal(ours, np.concatenate(theirs))
     assert ours.sum() > 100
+
+
+@pytest.mark.parametrize("city", SPANS)
+def test_scores_are_the_neutral_scorers(city: str, neutral: ModuleType) -> None:
+    truth = pd.read_parquet(SHARED / "bench" / f"{city}_windows.parquet")
+    rng = np.random.default_rng(0)
+    ours, theirs = [], []
+    for noise in (5.0, 20.0):
+        forecasts = truth[scores.KEY].copy()
+        spread = np.linspace(-noise, noise, 9)[None, :]
+        centre = truth["y"].to_numpy()[:, None] + rng.normal(0, noise, (len(truth), 1))
+        forecasts[scores.DECILES] = np.clip(centre + spread, 0, 100)
+        forecasts["p_full"] = np.clip((centre[:, 0] - 80) / 20, 0, 1)
+        forecasts.loc[::50, [*scores.DECILES, "p_full"]] = np.nan
+        forecasts = forecasts.iloc[: -len(truth) // 40].sample(frac=1, random_state=1)
+        ours.append(scores.row_scores(truth, forecasts))
+        theirs.append(forecasts)
+        table = scores.summary(ours[-1])
+        expected = neutral.score(truth, forecasts)
+        pd.testing.assert_frame_equal(
+            table, expected[table.columns], rtol=1e-9, atol=1e-9, check_names=False, check_index_type=False
+        )
+    ratio = scores.bootstrap_ratio(*ours, np.random.default_rng(0), 200)
+    np.testing.assert_allclose(ratio, neutral.bootstrap_ratio(truth, *theirs, n=200, seed=0), rtol=1e-9)
+    np.testing.assert_allclose(
+        scores.skill(scores.summary(ours[0]), scores.summary(ours[1])).to_numpy(float),
+        neutral.skill(truth, *theirs).to_numpy(float),
+        rtol=1e-9,
+    )
