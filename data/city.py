@@ -77,7 +77,7 @@ def found_city(settings: CitySettings, rng: np.random.Generator) -> City:
 
 
 def true_rates(settings: CitySettings, city: City, weather: Weather, rng: np.random.Generator) -> Rates:
-    """The rates of every hour of `weather` and bin, in points per hour; grids have shape (hours, bins)."""
+    """Return the rates of every hour of `weather` and bin, in points per hour; grids have shape (hours, bins)."""
     local = weather.at.tz_convert(settings.timezone)
     hour_of_week = (local.day_of_week * 24 + local.hour).to_numpy()
     kinds, kind_index = np.unique(city.bins["site_kind"].to_numpy(dtype="U"), return_inverse=True)
@@ -101,7 +101,7 @@ def true_rates(settings: CitySettings, city: City, weather: Weather, rng: np.ran
 
 
 def _drawn(shares: dict[str, float], n: int, rng: np.random.Generator) -> tuple[list[str], NDArray[np.int64]]:
-    """The names with a share, and n indices into them drawn by their shares."""
+    """Return the names with a share, and n indices into them drawn by their shares."""
     names = sorted(name for name, share in shares.items() if share > 0)
     weights = np.array([shares[name] for name in names])
     return names, rng.choice(len(names), size=n, p=weights / weights.sum())
@@ -136,7 +136,7 @@ def _base_rates(
 
 
 def _patterns(kinds: list[str], kind_index: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """The hour-of-week pattern of every bin, (168, bins): its kind's, shifted and bent by its own habits."""
+    """Draw the hour-of-week pattern of every bin, (168, bins): its kind's, shifted and bent by its own habits."""
     n = len(kind_index)
     of_kind = np.array([weekly_pattern(SITE_KINDS[name]) for name in kinds])
     shift = rng.integers(-1, 2, n)

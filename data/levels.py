@@ -50,7 +50,7 @@ class Levels:
 
 
 def draw_deposits(settings: CitySettings, rates: Rates, rng: np.random.Generator) -> Grid:
-    """What is thrown in during every hour, (hours, bins) in points: many bags and a few bulky things."""
+    """Draw what is thrown in during every hour, (hours, bins) in points: many bags and a few bulky things."""
     bulky = settings.bulky_share
     deposits = np.empty_like(rates.rate_pct_per_h)
     for first in range(0, len(deposits), BLOCK_HOURS):
@@ -88,7 +88,7 @@ def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.ra
 
 
 def _compound(flow: Grid, mean_pct: float, shape: float, rng: np.random.Generator) -> Grid:
-    """Sums of a Poisson number of gamma-sized deposits whose mean is `flow`."""
+    """Draw sums of a Poisson number of gamma-sized deposits whose mean is `flow`."""
     count = rng.poisson(flow / mean_pct)
     size = np.zeros(count.shape, dtype=np.float32)
     some = count > 0

@@ -103,7 +103,7 @@ def _driven(
     bin_index: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> Rounds:
-    """What comes of the visits: some are missed, some empty only in part, none is on time to the minute."""
+    """Drive the visits: some are missed, some empty only in part, none is on time to the minute."""
     count = len(planned_s)
     missed = rng.random(count) < settings.missed_share
     delay_min = np.clip(rng.normal(0.0, settings.visit_delay_sd_min, count), -45.0, 90.0)

@@ -52,7 +52,7 @@ def report(settings: CitySettings, levels: Levels, rng: np.random.Generator) -> 
 
 
 def distance_mm(fill_pct: NDArray[np.float32], bins: pd.DataFrame) -> NDArray[np.float32]:
-    """What a distance sensor shows for each fill, (reports, bins), in whole millimetres; NaN where there is none."""
+    """Return what a distance sensor shows for each fill, (reports, bins), in whole mm; NaN for the others."""
     empty, full = bins["empty_mm"].to_numpy(np.float32), bins["full_mm"].to_numpy(np.float32)
     return np.asarray(np.round(empty - fill_pct / 100.0 * (empty - full)), dtype=np.float32)
 
@@ -75,7 +75,7 @@ def _lone(spike: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _spiked(settings: CitySettings, level: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A wrong echo instead of each level: far above or below what the sensor would show."""
+    """Draw a wrong echo instead of each level: far above or below what the sensor would show."""
     shown = np.minimum(level, 100.0)
     away = rng.uniform(*settings.spike_pct, len(level)).astype(np.float32)
     up = rng.random(len(level)) < 0.5
@@ -85,7 +85,7 @@ def _spiked(settings: CitySettings, level: NDArray[np.float32], rng: np.random.G
 
 
 def _stepped(fill: NDArray[np.float32], step: float) -> NDArray[np.float32]:
-    """Fills rounded to multiples of the sensor's step; 0 leaves them as they are."""
+    """Round fills to multiples of the sensor's step; 0 leaves them as they are."""
     return np.asarray(np.round(fill / np.float32(step)) * np.float32(step)) if step > 0 else fill
 
 

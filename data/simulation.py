@@ -1,12 +1,7 @@
-"""A simulation: one city over some days, with what its sensors tell and the truth beside it.
-
-simulation = simulate(CitySettings(bins=50, days=60), np.random.default_rng(0))
-simulation.write(Path("city"))
-"""
+"""A simulation: one city over some days, with what its sensors tell and the truth beside it."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,9 +83,9 @@ class Simulation:
         """Write the contract's files into `folder`, which is made when missing; whole files or none."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except FileExistsError as error:
+        except (FileExistsError, NotADirectoryError) as error:
             raise InputError(
-                found=f"{folder} is a file",
+                found=f"{folder} is a file, or lies below one",
                 expected="a folder to write the simulated city into",
                 remedy="Name a new folder.",
                 example="--out city",
@@ -104,9 +99,10 @@ class Simulation:
             self.bins.to_csv(draft / "bins.csv", index=False)
             _write_csv(draft / "visits.csv", self.visits, "planned_at")
             _write_csv(draft / "truth" / "emptyings.csv", self.true_emptyings, "emptied_at")
+            (draft / "truth" / "settings.json").write_text(self.settings.model_dump_json(indent=2) + "\n")
             (folder / "truth").mkdir(exist_ok=True)
             for path in sorted(path for path in draft.rglob("*") if path.is_file()):
-                os.replace(path, folder / path.relative_to(draft))
+                path.replace(folder / path.relative_to(draft))
 
     @property
     def _start(self) -> pd.Timestamp:
@@ -122,16 +118,16 @@ class Simulation:
             kept = reports.kept[:, chunk].T
             bin_index, _ = np.nonzero(kept)
             fill, bins = reports.fill_pct[:, chunk], self.bins.iloc[chunk]
-            distance = distance_mm(fill, bins).T[kept]
-            fills = np.where(np.isnan(distance), fill.T[kept], np.float32("nan"))
+            distance = distance_mm(fill, bins).T[kept].astype(np.float64)
+            fills = np.where(np.isnan(distance), fill.T[kept], np.nan)
             measured = reports.measured_s[:, chunk].T[kept].astype(np.int64)
             yield pa.table(
                 {
                     "bin_id": _ids(bins, bin_index),
                     "measured_at": self._instants(measured),
                     "received_at": self._instants(measured + reports.delay_s[:, chunk].T[kept]),
-                    "fill_pct": pa.array(fills),
-                    "distance_mm": pa.array(distance),
+                    "fill_pct": pa.array(fills, pa.float64()),
+                    "distance_mm": pa.array(distance, pa.float64()),
                 }
             )
 
@@ -157,6 +153,8 @@ class Simulation:
 
 def simulate(settings: CitySettings, rng: np.random.Generator) -> Simulation:
     """Simulate a city. A generator of the same seed gives the same city.
+
+    Example: `simulate(CitySettings(bins=50, days=60), np.random.default_rng(0)).write(Path("city"))`.
 
     Each part draws from its own stream of numbers, so sensors can be changed without changing the truth.
     """
