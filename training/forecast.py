@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+HOUR = np.timedelta64(3_600_000_000, "us")
+QUANTILE_COLUMNS = {"q05": 0.05, **{f"q{p}": p / 100 for p in range(10, 100, 10)}, "q95": 0.95}
+
+
+@dataclass(frozen=True)
+class FillForecast:
+    """The distribution of the fill of n bins over the hours to come, absent an emptying.
+
+    Given as quantiles on a grid of horizons and probability levels and read by bilinear interpolation, so that every
+    question about it has one answer. Rows whose status is no_data or unknown_bin hold NaN.
+
+    bin_ids (n,)          the bins
+    as_of (n,)            datetime64[us] UTC, the moment each forecast is made
+    horizons_h (H,)       hours after as_of, from 0, rising
+    levels (P,)           probabilities from 0 to 1, rising
+    values (n, H, P)      percent; never falls with the horizon nor with the level. The ends (levels 0 and 1) may lie
+                          outside 0-100; what is told is capped
+    status (n,)           ok, stale, cold_start, faulty_sensor, no_data or unknown_bin
+    reasons (n,)          for each bin the reasons of its status, in words
+    last_reading_at (n,)  datetime64[us] UTC, NaT without readings
+    fill_now_pct (n,)     the filtered level at as_of, percent
+    full_pct (n,)         percent at which each bin counts as full
+    """
+
+    bin_ids: np.ndarray
+    as_of: np.ndarray
+    horizons_h: np.ndarray
+    levels: np.ndarray
+    values: np.ndarray
+    status: np.ndarray
+    reasons: tuple[tuple[str, ...], ...]
+    last_reading_at: np.ndarray
+    fill_now_pct: np.ndarray
+    full_pct: np.ndarray
+    model_version: str
+
+    def __post_init__(self) -> None:
+        shape = (len(self.bin_ids), len(self.horizons_h), len(self.levels))
+        if self.values.shape != shape:
+            raise ValueError(f"values have shape {self.values.shape}, expected {shape}: bins x horizons x levels")
+        if self.levels[0] != 0 or self.levels[-1] != 1 or self.horizons_h[0] != 0:
+            raise ValueError("levels must run from 0 to 1 and horizons_h from 0")
+
+    def __len__(self) -> int:
+        return len(self.bin_ids)
+
+    def take(self, rows: np.ndarray) -> FillForecast:
+        """The forecast of these rows, in this order, repeats allowed."""
+        return replace(
+            self, bin_ids=self.bin_ids[rows], as_of=self.as_of[rows], values=self.values[rows],
+            status=self.status[rows], reasons=tuple(self.reasons[i] for i in rows.tolist()),
+            last_reading_at=self.last_reading_at[rows], fill_now_pct=self.fill_now_pct[rows],
+            full_pct=self.full_pct[rows],
+        )  # fmt: skip
+
+    def select(self, bin_ids: Iterable[str]) -> FillForecast:
+        """The forecast of these bins, in this order. Raises KeyError for one that is not there."""
+        index = pd.Index(self.bin_ids)
+        wanted = list(bin_ids)
+        rows = index.get_indexer(pd.Index(wanted, dtype=index.dtype))
+        if (rows < 0).any():
+            raise KeyError(f"no forecast of {[b for b, r in zip(wanted, rows, strict=True) if r < 0][:5]}")
+        return self.take(rows)
+
+    # ------------------------------------------------------------ questions about a moment
+
+    def quantiles(self, levels: Sequence[float] | np.ndarray, at: pd.Timestamp | np.ndarray) -> np.ndarray:
+        """(n, len(levels)) percent, capped to 0-100: the fill not exceeded at `at` with these probabilities.
+
+        `at` is one moment or one a row; moments before as_of and beyond the grid (14 days) are its ends.
+        """
+        wanted = np.asarray(levels, dtype=float)
+        if ((wanted < 0) | (wanted > 1)).any():
+            raise ValueError(f"levels must lie in 0-1, found {wanted.tolist()}")
+        at_moment = self._at(at)
+        right = np.clip(np.searchsorted(self.levels, wanted, side="left"), 1, len(self.levels) - 1)
+        share = (wanted - self.levels[right - 1]) / (self.levels[right] - self.levels[right - 1])
+        below, above = at_moment[:, right - 1], at_moment[:, right]
+        return np.clip(below + share * (above - below), 0.0, 100.0)
+
+    def quantile(self, level: float, at: pd.Timestamp | np.ndarray) -> np.ndarray:
+        """(n,) as `quantiles`, for one probability."""
+        return self.quantiles([level], at)[:, 0]
+
+    def mean(self, at: pd.Timestamp | np.ndarray) -> np.ndarray:
+        """(n,) expected fill at `at`, percent: the integral of the quantile function, capped to 0-100."""
+        values = np.clip(self._at(at), 0.0, 100.0)
+        weights = np.zeros(len(self.levels))
+        weights[:-1] += np.diff(self.levels) / 2
+        weights[1:] += np.diff(self.levels) / 2
+        mean = values[:, 0] * weights[0]
+        for k in range(1, len(self.levels)):  # a fixed order of additions: the same bits whichever bins are asked
+            mean = mean + values[:, k] * weights[k]
+        return mean
+
+    def p_full(self, at: pd.Timestamp | np.ndarray, full_pct: float | np.ndarray | None = None) -> np.ndarray:
+        """(n,) probability that the fill at `at` is at least `full_pct` (default: the bin's own)."""
+        return self._probability_full(self._at(at), self._full(full_pct))
+
+    # ------------------------------------------------------------ questions about a probability
+
+    def full_at(self, probability: float, full_pct: float | np.ndarray | None = None) -> np.ndarray:
+        """(n,) datetime64[us]: the first moment at which the bin is full with this probability; NaT beyond 14 days."""
+        if not 0 < probability < 1:
+            raise ValueError(f"a probability strictly between 0 and 1 is expected, found {probability}")
+        full = self._full(full_pct)
+        right = int(np.clip(np.searchsorted(self.levels, 1 - probability, side="left"), 1, len(self.levels) - 1))
+        share = (1 - probability - self.levels[right - 1]) / (self.levels[right] - self.levels[right - 1])
+        curve = self.values[:, :, right - 1] + share * (self.values[:, :, right] - self.values[:, :, right - 1])
+        reached = curve >= full[:, None]
+        first = reached.argmax(axis=1)
+        rows = np.arange(len(self))
+        before = np.maximum(first - 1, 0)
+        low, high = curve[rows, before], curve[rows, first]
+        rise = np.where(high > low, high - low, 1.0)
+        part = np.where(first > 0, (full - low) / rise, 0.0)
+        hours = self.horizons_h[before] + part * (self.horizons_h[first] - self.horizons_h[before])
+        never = ~reached.any(axis=1)
+        moved = np.where(never, 0.0, hours) * 3.6e9
+        return np.where(never, np.datetime64("NaT", "us"), self.as_of + moved.astype("timedelta64[us]"))
+
+    def latest_safe(self, risk: float, full_pct: float | np.ndarray | None = None) -> np.ndarray:
+        """(n,) datetime64[us]: the last moment at which `p_full` is still at most `risk`.
+
+        It is as_of where the risk is passed already, and NaT where it is not passed within 14 days.
+        """
+        return self.full_at(risk, full_pct)
+
+    def table(self, at: np.ndarray) -> pd.DataFrame:
+        """The contract's table of forecasts: a row a row of this forecast, at `at` (n,) datetime64[us] UTC."""
+        quantiles = self.quantiles(list(QUANTILE_COLUMNS.values()), at)
+        columns: dict[str, object] = {
+            "bin_id": pd.Series(self.bin_ids, dtype="str"),
+            "as_of": pd.DatetimeIndex(self.as_of).tz_localize("UTC"),
+            "at": pd.DatetimeIndex(at).tz_localize("UTC"),
+        }
+        columns |= {name: quantiles[:, k] for k, name in enumerate(QUANTILE_COLUMNS)}
+        columns |= {"mean": self.mean(at), "p_full": self.p_full(at)}
+        columns |= {"status": pd.Series(self.status, dtype="str"), "model_version": self.model_version}
+        return pd.DataFrame(columns)
+
+    # ------------------------------------------------------------ the grid
+
+    def _at(self, at: pd.Timestamp | np.ndarray) -> np.ndarray:
+        """(n, P) values at `at`, by interpolation between the horizons beside it."""
+        if isinstance(at, pd.Timestamp):
+            moment = at.tz_convert("UTC").tz_localize(None) if at.tzinfo is not None else at
+            at = np.full(len(self), np.datetime64(moment, "us"))
+        hours = np.clip((at.astype("datetime64[us]") - self.as_of) / HOUR, 0.0, self.horizons_h[-1])
+        right = np.clip(np.searchsorted(self.horizons_h, hours, side="left"), 1, len(self.horizons_h) - 1)
+        low_h, high_h = self.horizons_h[right - 1], self.horizons_h[right]
+        share = ((hours - low_h) / (high_h - low_h))[:, None]
+        rows = np.arange(len(self))
+        low, high = self.values[rows, right - 1], self.values[rows, right]
+        return low + share * (high - low)
+
+    def _full(self, full_pct: float | np.ndarray | None) -> np.ndarray:
+        return np.broadcast_to(np.asarray(self.full_pct if full_pct is None else full_pct, dtype=float), (len(self),))
+
+    def _probability_full(self, values: np.ndarray, full: np.ndarray) -> np.ndarray:
+        reached = values >= full[:, None]
+        first = reached.argmax(axis=1)
+        rows = np.arange(len(self))
+        before = np.maximum(first - 1, 0)
+        low, high = values[rows, before], values[rows, first]
+        rise = np.where(high > low, high - low, 1.0)
+        part = np.where(first > 0, (full - low) / rise, 0.0)
+        below = self.levels[before] + part * (self.levels[first] - self.levels[before])
+        probability = np.where(reached.any(axis=1), 1.0 - below, 0.0)
+        return np.where(np.isnan(values).any(axis=1), np.nan, probability)
