@@ -48,7 +48,7 @@ def row_scores(windows: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
     _check(forecasts)
     numbers = forecasts[[*KEY, *DECILES, *(["p_full"] if "p_full" in forecasts else [])]]
     merged = windows[KEY].merge(numbers, on=KEY, how="left")
-    quantiles, y = merged[DECILES].to_numpy(float), windows["y"].to_numpy(float)
+    quantiles, y = merged[DECILES].to_numpy(float, copy=True), windows["y"].to_numpy(float)
     missing = np.isnan(quantiles).all(axis=1)
     quantiles[missing] = TAUS * 100
     quantiles = quantiles.clip(0, 100)
