@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.sensors import distance_mm
+from data.simulation import CitySettings, Simulation, simulate
+
+
+@pytest.fixture(scope="module")
+def city() -> Simulation:
+    return simulate(CitySettings(bins=400, days=120), np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def shown_true(city: Simulation) -> np.ndarray:
+    return city.levels.at(city.reports.measured_s)
+
+
+def runs(mask: np.ndarray) -> np.ndarray:
+    """Lengths of the runs of True down the columns, those that touch an end left out."""
+    change = np.diff(mask.astype(np.int8), axis=0)
+    begins, ends = np.argwhere(change.T == 1), np.argwhere(change.T == -1)
+    frames = [pd.DataFrame(x, columns=["bin", "at"]) for x in (begins, ends)]
+    matched = pd.merge_asof(
+        frames[0].sort_values("at"), frames[1].sort_values("at").rename(columns={"at": "end"}), left_on="at",
+        right_on="end", by="bin", direction="forward", allow_exact_matches=False,
+    )  # fmt: skip
+    return (matched["end"] - matched["at"]).dropna().to_numpy()
+
+
+def test_noise_is_two_points(city: Simulation, shown_true: np.ndarray) -> None:
+    sane = ~city.reports.spike & ~city.reports.stuck & (shown_true > 10) & (shown_true < 90)
+    error = (city.reports.fill_pct - shown_true)[sane]
+    assert error.mean() == pytest.approx(0.0, abs=0.05)
+    assert error.std() == pytest.approx(np.hypot(2.0, 1 / np.sqrt(12)), rel=0.02)
+
+
+def test_readings_are_whole_percents_from_0_to_100(city: Simulation) -> None:
+    fill = city.readings["fill_pct"].dropna()
+    assert (fill == fill.round()).all()
+    assert fill.between(0, 100).all()
+    assert fill.max() == 100
+
+
+def test_the_sensor_saturates_where_the_truth_does_not(city: Simulation, shown_true: np.ndarray) -> None:
+    over = (shown_true > 108) & ~city.reports.spike & ~city.reports.stuck
+    assert over.any()
+    assert (city.reports.fill_pct[over] == 100).all()
+
+
+def test_six_in_a_thousand_readings_are_lone_spikes_far_from_the_truth(
+    city: Simulation, shown_true: np.ndarray
+) -> None:
+    spike = city.reports.spike
+    assert spike.mean() == pytest.approx(0.006, rel=0.05)
+    assert not (spike[1:] & spike[:-1]).any()
+    away = np.abs(city.reports.fill_pct - np.minimum(shown_true, 100))[spike]
+    assert (away >= 24).all()
+
+
+def test_four_in_a_hundred_readings_are_lost(city: Simulation) -> None:
+    reports = city.reports
+    last = reports.measured_s < city.settings.hours * 3600 - 1
+    assert 1 - reports.kept[~reports.gap & last].mean() == pytest.approx(0.04, abs=0.002)
+
+
+def test_each_bin_has_a_gap_of_6_to_60_hours_every_40_days(city: Simulation) -> None:
+    lengths = runs(city.reports.gap)
+    assert len(lengths) / (400 * 120 / 40) == pytest.approx(1.0, abs=0.08)
+    assert lengths.min() >= 5
+    assert np.quantile(lengths, 0.98) <= 61  # a few overlap
+    assert np.median(lengths) == pytest.approx(33, abs=3)
+
+
+def test_fifteen_in_a_hundred_bins_are_stuck_once_for_12_to_72_hours(city: Simulation) -> None:
+    stuck = city.reports.stuck
+    assert stuck.any(axis=0).mean() == pytest.approx(0.15)
+    hours = stuck.sum(axis=0)[stuck.any(axis=0)]
+    assert hours.min() >= 11
+    assert hours.max() <= 73
+    frozen = np.where(stuck, city.reports.fill_pct, np.nan)[:, stuck.any(axis=0)]
+    assert (np.nanmax(frozen, axis=0) == np.nanmin(frozen, axis=0)).all()
+
+
+def test_one_in_a_hundred_readings_is_heard_hours_late_and_the_rest_at_once(city: Simulation) -> None:
+    delay = (city.readings["received_at"] - city.readings["measured_at"]).dt.total_seconds()
+    assert delay.min() >= 1
+    assert (delay > 1000).mean() == pytest.approx(0.01, rel=0.1)
+    assert delay[delay > 1000].between(1800, 12 * 3600).all()
+    assert delay.quantile(0.98) < 150
+
+
+def test_distances_convert_back_to_the_same_fill(city: Simulation) -> None:
+    reports, bins = city.reports, city.bins
+    distance = distance_mm(reports.fill_pct, bins)
+    empty, full = bins["empty_mm"].to_numpy(), bins["full_mm"].to_numpy()
+    back = 100 * (empty - distance) / (empty - full)
+    measures = bins["empty_mm"].notna().to_numpy()
+    assert np.abs(back - reports.fill_pct)[:, measures].max() <= 0.08  # half a millimetre of at least 700
+    assert np.isnan(distance[:, ~measures]).all()
+
+
+def test_every_reading_has_either_a_fill_or_a_distance(city: Simulation) -> None:
+    readings = city.readings
+    assert (readings["fill_pct"].isna() ^ readings["distance_mm"].isna()).all()
+    distance = set(readings.loc[readings["distance_mm"].notna(), "bin_id"])
+    assert distance == set(city.bins.loc[city.bins["empty_mm"].notna(), "bin_id"])
+
+
+@pytest.mark.parametrize(("interval_h", "per_day"), [(0.25, 96), (3.0, 8), (24.0, 1)])
+def test_sensors_report_as_often_as_asked(interval_h: float, per_day: int) -> None:
+    settings = CitySettings(bins=20, days=20, report_interval_h=interval_h, lost_share=0, gap_every_days=1e9)
+    made = simulate(settings, np.random.default_rng(0))
+    assert len(made.readings) / (20 * 20) == pytest.approx(per_day, rel=0.02)
+    assert made.readings.groupby("bin_id")["measured_at"].apply(lambda at: at.is_monotonic_increasing).all()
+
+
+def test_a_perfect_sensor_shows_the_true_level_even_around_emptyings() -> None:
+    settings = CitySettings(
+        bins=30, days=40, report_interval_h=0.1, noise_pct=0, step_pct=0, spike_share=0, stuck_share=0, distance_share=0
+    )
+    made = simulate(settings, np.random.default_rng(0))
+    readings = made.readings.sort_values("measured_at")
+    emptyings = made.true_emptyings.sort_values("emptied_at")
+    around = {"left_on": "emptied_at", "right_on": "measured_at", "by": "bin_id", "tolerance": pd.Timedelta("8min")}
+    before = pd.merge_asof(emptyings, readings, direction="backward", **around)["fill_pct"]
+    after = pd.merge_asof(emptyings, readings, direction="forward", **around)["fill_pct"]
+    known = (before.notna() & after.notna()).to_numpy()
+    assert known.mean() > 0.8
+    capped = emptyings["fill_before_pct"].clip(upper=100).to_numpy()
+    assert np.abs(before - capped)[known].quantile(0.95) < 1.5
+    assert np.abs(after - emptyings["fill_after_pct"].to_numpy())[known].quantile(0.95) < 1.5
