@@ -117,4 +117,4 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
-        CitySettings().bins = 3  # type: ignore[misc]
+        CitySettings().bins = 3

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,7 +126,12 @@ def test_a_perfect_sensor_shows_the_true_level_even_around_emptyings() -> None:
     made = simulate(settings, np.random.default_rng(0))
     readings = made.readings.sort_values("measured_at")
     emptyings = made.true_emptyings.sort_values("emptied_at")
-    around = {"left_on": "emptied_at", "right_on": "measured_at", "by": "bin_id", "tolerance": pd.Timedelta("8min")}
+    around: dict[str, Any] = {
+        "left_on": "emptied_at",
+        "right_on": "measured_at",
+        "by": "bin_id",
+        "tolerance": pd.Timedelta("8min"),
+    }
     before = pd.merge_asof(emptyings, readings, direction="backward", **around)["fill_pct"]
     after = pd.merge_asof(emptyings, readings, direction="forward", **around)["fill_pct"]
     known = (before.notna() & after.notna()).to_numpy()
