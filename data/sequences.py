@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from data.history import History
+if TYPE_CHECKING:
+    from data.history import History
 
 HOUR_US = 3_600_000_000
 MILLI = 1000.0
@@ -81,6 +83,11 @@ def microseconds(times: pd.Series | pd.DatetimeIndex | np.ndarray) -> np.ndarray
     """Times as int64 microseconds since 1970, UTC."""
     array = times if isinstance(times, np.ndarray) else times.to_numpy(dtype="datetime64[us]")
     return array.astype("datetime64[us]").astype(np.int64)
+
+
+def microsecond(moment: pd.Timestamp) -> int:
+    """One moment as microseconds since 1970; it must name its zone."""
+    return int(moment.tz_convert("UTC").tz_localize(None).to_datetime64().astype("datetime64[us]").astype(np.int64))
 
 
 def search(values: np.ndarray, low: np.ndarray, high: np.ndarray, sought: np.ndarray, *, right: bool) -> np.ndarray:
