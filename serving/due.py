@@ -1,0 +1,115 @@
+"""From a due request to the bins that must be emptied, most urgent first: plain functions, without HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from serving.answers import DueAnswer, DueBin, Skipped
+from serving.forecasts import SLACK, full_at, moment_of, named, recent_history
+from serving.messages import HORIZON_MAX_H, DueRequest
+from serving.moments import moments, numbers, utc
+from serving.problems import wrong
+
+if TYPE_CHECKING:
+    from data.store import Store
+    from training.forecast import FillForecast
+    from training.model import FillModel
+
+UNANSWERABLE = ("stale", "faulty_sensor", "no_data", "unknown_bin")
+"""With these statuses the sensor says nothing that a truck could be sent, or not sent, for: a person must look."""
+
+
+def due(model: FillModel, store: Store, request: DueRequest, now: pd.Timestamp) -> DueAnswer:
+    """The answer of POST /v1/due, whatever its format."""
+    bin_ids = None if request.bin_ids is None else list(dict.fromkeys(request.bin_ids))
+    history = recent_history(model, store, bin_ids, request.as_of, now)
+    as_of = moment_of(history, request.as_of, now)
+    forecast = model.forecast(history.until(as_of), as_of, bin_ids)
+    by = deadlines(forecast.bin_ids, request, as_of)
+    p_full = forecast.p_full(by, request.full_pct)
+    expected = forecast.mean(by)
+    safe = forecast.latest_safe(request.risk, request.full_pct)
+    facts = history.bins.unique.reindex(pd.Index(forecast.bin_ids, dtype="str"))
+    volume = facts["capacity_l"].to_numpy(dtype=float) * expected / 100
+
+    skipped = np.isin(forecast.status.astype(str), UNANSWERABLE)
+    why = {i: list(forecast.reasons[i]) or [str(forecast.status[i])] for i in np.flatnonzero(skipped).tolist()}
+    answerable = ~skipped & np.isfinite(p_full)
+    wanted = answerable & (p_full > request.risk)
+    if request.max_volume_l is not None:
+        why |= {i: ["max_volume_l needs its capacity_l"] for i in np.flatnonzero(wanted & np.isnan(volume)).tolist()}
+        wanted &= ~np.isnan(volume)
+    rows = np.flatnonzero(wanted)
+    rows = rows[np.lexsort((forecast.bin_ids[rows].astype(str), -expected[rows], -p_full[rows], safe[rows]))]
+    chosen = rows[: within(volume[rows], request)]
+    return DueAnswer.model_construct(
+        as_of=as_of.to_pydatetime(),
+        model=named(model),
+        due=_bins(forecast.take(chosen), p_full[chosen], expected[chosen], volume[chosen], facts.iloc[chosen], request),
+        left_out=len(rows) - len(chosen),
+        skipped=[
+            Skipped.model_construct(bin_id=str(forecast.bin_ids[i]), status=forecast.status[i], reasons=why[i])
+            for i in sorted(why)
+        ],
+    )
+
+
+def deadlines(bin_ids: np.ndarray, request: DueRequest, as_of: pd.Timestamp) -> np.ndarray:
+    """(n,) datetime64[us] UTC: `by`, or the bin's own next visit after as_of. Raises Problem for moments out of reach."""
+    last = as_of + pd.Timedelta(hours=HORIZON_MAX_H) + SLACK
+    by = utc(request.by)
+    if by < as_of - SLACK:
+        raise wrong("by", f"lies before as_of, {as_of.isoformat()}")
+    if by > last:
+        raise wrong("by", f"lies more than 14 days after as_of, {as_of.isoformat()}; forecasts reach no further")
+    moment = np.full(len(bin_ids), np.datetime64(max(by, as_of).tz_localize(None), "us"))
+    if not request.visits:
+        return moment
+    visits = pd.DataFrame(
+        {
+            "bin_id": [visit.bin_id for visit in request.visits],
+            "at": pd.DatetimeIndex([visit.at for visit in request.visits]).tz_localize(None).as_unit("us"),
+        }
+    )
+    end = last.tz_localize(None)
+    far = np.flatnonzero(visits["at"] > end)
+    if len(far):
+        raise wrong(f"visits/{far[0]}/at", "lies more than 14 days ahead; forecasts reach no further")
+    coming = visits[visits["at"] >= as_of.tz_localize(None)]  # past visits are emptyings, or were missed
+    own = coming.groupby("bin_id")["at"].min().reindex(pd.Index(bin_ids, dtype="str")).to_numpy()
+    return np.where(np.isnat(own), moment, own.astype("datetime64[us]"))
+
+
+def within(volume_l: np.ndarray, request: DueRequest) -> int:
+    """How many of the bins, most urgent first, `limit` and `max_volume_l` allow: the longest run that fits."""
+    count = len(volume_l)
+    if request.max_volume_l is not None:
+        count = int(np.searchsorted(np.cumsum(volume_l), request.max_volume_l, side="right"))
+    return count if request.limit is None else min(count, request.limit)
+
+
+def _bins(
+    forecast: FillForecast,
+    p_full: np.ndarray,
+    expected: np.ndarray,
+    volume: np.ndarray,
+    facts: pd.DataFrame,
+    request: DueRequest,
+) -> list[DueBin]:
+    columns = {
+        "bin_id": [str(bin_id) for bin_id in forecast.bin_ids],
+        "status": [str(status) for status in forecast.status],
+        "fill_now_pct": numbers(forecast.fill_now_pct),
+        "p_full": numbers(p_full),
+        "expected_fill_pct": numbers(expected),
+        "latest_safe_emptying_at": moments(forecast.latest_safe(request.risk, request.full_pct)),
+        "full_at": full_at(forecast, request.full_pct),
+        "latitude": numbers(facts["latitude"]),
+        "longitude": numbers(facts["longitude"]),
+        "capacity_l": numbers(facts["capacity_l"]),
+        "expected_volume_l": numbers(volume),
+    }
+    return [DueBin.model_construct(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]

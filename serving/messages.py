@@ -1,0 +1,179 @@
+"""What clients send: each message a frozen pydantic model with an example; unknown fields are errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from serving.moments import BinId, Moment, Number
+
+MAX_ROWS = 10_000
+MAX_BINS = 20_000
+HORIZON_MAX_H = 14 * 24.0
+
+
+class Message(BaseModel):
+    """Part of a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Horizon = Annotated[Number, Field(gt=0, le=HORIZON_MAX_H, description="hours from as_of, at most 336 (14 days)")]
+Level = Annotated[Number, Field(ge=0.01, le=0.99, description="a probability")]
+FullPct = Annotated[
+    Number | None,
+    Field(ge=1, le=100, description="percent at which a bin counts as full; default: each bin's own full_pct"),
+]
+AsOf = Annotated[
+    Moment | None,
+    Field(description="make the forecast as of this moment, from what had been heard by then; default: now"),
+]
+
+
+class ForecastRequest(Message):
+    """How full these bins will be, and when they will be full, if nobody empties them first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"bin_ids": ["bin-0001", "bin-0002"], "horizons_h": [6, 24, 72]}]}
+    )
+
+    bin_ids: Annotated[list[BinId], Field(min_length=1, max_length=MAX_BINS)]
+    horizons_h: Annotated[list[Horizon], Field(min_length=1, max_length=64)] = [6.0, 24.0, 72.0]
+    as_of: AsOf = None
+    full_pct: FullPct = None
+    quantiles: Annotated[list[Level], Field(min_length=1, max_length=19)] = [0.1, 0.5, 0.9]
+
+
+class Visit(Message):
+    """A planned stop of a truck at a bin."""
+
+    bin_id: BinId
+    at: Moment
+
+
+class DueRequest(Message):
+    """Which bins must be emptied, so that by `by` the probability of being full stays within `risk`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"by": "2026-03-02T06:00:00+01:00", "risk": 0.1, "limit": 40}]}
+    )
+
+    by: Annotated[Moment, Field(description="the moment until which bins must not be full; at most 14 days ahead")]
+    risk: Annotated[Number, Field(gt=0, lt=1, description="the probability of being full that is accepted")] = 0.1
+    full_pct: FullPct = None
+    bin_ids: Annotated[list[BinId] | None, Field(max_length=MAX_BINS, description="default: every bin")] = None
+    visits: Annotated[
+        list[Visit],
+        Field(max_length=MAX_ROWS, description="planned visits: a bin's own next visit stands in for `by`"),
+    ] = []
+    limit: Annotated[int | None, Field(strict=True, ge=1, le=1_000_000, description="at most so many bins")] = None
+    max_volume_l: Annotated[
+        Number | None, Field(gt=0, description="the most urgent bins that together hold at most so many litres")
+    ] = None
+    format: Annotated[
+        Literal["json", "vroom"], Field(description="vroom: jobs for the VROOM route optimiser, in unix seconds")
+    ] = "json"
+    as_of: AsOf = None
+
+
+class ReadingRow(BaseModel):
+    """One sensor report. It needs `fill_pct`, or `distance_mm` where the bin has empty_mm and full_mm."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"bin_id": "bin-0001", "measured_at": "2026-03-01T12:00:00Z", "fill_pct": 63.5}],
+            "anyOf": [{"required": ["fill_pct"]}, {"required": ["distance_mm"]}],
+        }
+    )
+
+    bin_id: BinId
+    measured_at: Moment
+    fill_pct: Number = Field(default=0.0, ge=-5, le=200, description="percent of usable capacity")
+    distance_mm: Number = Field(default=0.0, description="millimetres from the sensor to the waste")
+    received_at: Moment | None = Field(default=None, description="when it was heard of; default: now")
+    temperature_c: Number | None = None
+    battery_pct: Number | None = None
+    quality: Number | None = Field(default=None, ge=0, le=100)
+
+
+class BinRow(BaseModel):
+    """What is known of one bin. A row replaces what was known of the bin (and device) before."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "bin_id": "bin-0001",
+                    "timezone": "Europe/Prague",
+                    "stream": "paper",
+                    "latitude": 50.08,
+                    "longitude": 14.43,
+                    "capacity_l": 1100,
+                }
+            ]
+        }
+    )
+
+    bin_id: BinId
+    timezone: str = Field(description="IANA name", examples=["Europe/Prague"])
+    stream: str | None = Field(default=None, description="mixed (default), paper, plastic, glass, organic, ...")
+    site_kind: str | None = None
+    latitude: Number | None = Field(default=None, ge=-90, le=90)
+    longitude: Number | None = Field(default=None, ge=-180, le=180)
+    capacity_l: Number | None = Field(default=None, gt=0)
+    full_pct: Number | None = Field(default=None, description="percent at which it counts as full; default 95")
+    empty_mm: Number | None = Field(default=None, description="distance from sensor to the floor of the empty bin")
+    full_mm: Number | None = Field(default=None, description="distance from sensor to the waste when full")
+    device_id: str | None = None
+    valid_from: Moment | None = None
+    valid_to: Moment | None = None
+    name: str | None = None
+
+
+class EmptyingRow(BaseModel):
+    """One pick-up that happened."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"bin_id": "bin-0001", "emptied_at": "2026-03-01T07:40:00Z"}]}
+    )
+
+    bin_id: BinId
+    emptied_at: Moment
+    received_at: Moment | None = Field(default=None, description="when it was heard of; default: now")
+    fill_before_pct: Number | None = None
+    fill_after_pct: Number | None = None
+    source: Literal["reported", "detected"] | None = None
+    probability: Number | None = Field(default=None, ge=0, le=1)
+
+
+def _rows(row: type[BaseModel]) -> Any:
+    """A list whose rows are checked one by one later, so that one bad row does not turn the good ones away."""
+    schema = row.model_json_schema()
+    example = schema.pop("examples", [])
+    return Annotated[
+        list[Any],
+        Field(min_length=1, max_length=MAX_ROWS, examples=[example]),
+        WithJsonSchema(
+            {"type": "array", "minItems": 1, "maxItems": MAX_ROWS, "items": schema, "examples": [example]},
+            mode="validation",
+        ),
+    ]
+
+
+class ReadingsRequest(Message):
+    """Sensor readings, up to 10,000; good rows are kept even when others are bad."""
+
+    readings: _rows(ReadingRow)  # type: ignore[valid-type]  # its schema comes from the row's model
+
+
+class BinsRequest(Message):
+    """Bins, up to 10,000."""
+
+    bins: _rows(BinRow)  # type: ignore[valid-type]  # as above
+
+
+class EmptyingsRequest(Message):
+    """Emptyings that happened, up to 10,000."""
+
+    emptyings: _rows(EmptyingRow)  # type: ignore[valid-type]  # as above
