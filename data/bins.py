@@ -7,9 +7,10 @@ import pandas as pd
 
 from data.tables import BINS, FULL_PCT
 
-DEFAULTS: dict[str, object] = {"stream": "mixed", "full_pct": FULL_PCT}
+DEFAULTS: dict[str, str | float] = {"stream": "mixed", "full_pct": FULL_PCT}
 NUMBERS = ("latitude", "longitude", "capacity_l", "full_pct", "empty_mm", "full_mm")
 TIMES = ("valid_from", "valid_to")
+SORTED = ["bin_id", "valid_from", "device_id"]  # a device without valid_from is the oldest
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Bins:
                 column = column.astype("str")
             full[name] = column.fillna(DEFAULTS[name]) if name in DEFAULTS else column
         full = full.drop_duplicates(["bin_id", "device_id", "valid_from"], keep="last")
-        return cls(BINS.validate(full.sort_values(["bin_id", "valid_from"], kind="stable").reset_index(drop=True)))
+        return cls(BINS.validate(full.sort_values(SORTED, kind="stable", na_position="first").reset_index(drop=True)))
 
     @classmethod
     def named(cls, bin_ids: Iterable[str], timezone: str = "UTC") -> Bins:

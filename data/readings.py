@@ -7,7 +7,9 @@ import pandas as pd
 
 from data.tables import READINGS
 
-ORDER = ["bin_id", "measured_at", "received_at"]
+TIMES = ["measured_at", "received_at"]
+ORDER = ["bin_id", *TIMES]
+NEEDED = (*ORDER, "fill_pct")
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,24 @@ class Readings:
             known["received_at"] = known["measured_at"]
         for column in ("measured_at", "received_at"):
             known[column] = pd.to_datetime(known[column], utc=True).astype("datetime64[us, UTC]")
-        known["bin_id"] = known["bin_id"].astype(str)
-        known["fill_pct"] = known["fill_pct"].astype(float)
-        # Two values heard at one moment have no order in time: the value itself breaks the tie, so that
+        return cls.split(known)[0]
+
+    @classmethod
+    def split(cls, frame: pd.DataFrame) -> tuple[Readings, np.ndarray]:
+        """Readings from typed columns, and the labels (of the frame's index) of the rows that are repeats.
+
+        An optional column without a single value is left out, so that files and stores give the same frames.
+        """
+        names = [c for c in READINGS.columns if c in frame and (c in NEEDED or frame[c].notna().any())]
+        known = frame[names].astype({c: float for c in names if c not in ("bin_id", *TIMES)} | {"bin_id": "str"})
+        # Two values heard at one moment have no order in time: the values themselves break the tie, so that
         # shuffled input gives the same history.
-        known = known.sort_values([*ORDER, "fill_pct"], kind="stable").reset_index(drop=True)
-        return cls(READINGS.validate(known[~repeats(known)].reset_index(drop=True)))
+        values = [known[c].to_numpy() for c in names if c not in ORDER]
+        times = [known[c].to_numpy(dtype="datetime64[us]") for c in reversed(TIMES)]
+        order = np.lexsort([*reversed(values), *times, pd.factorize(known["bin_id"], sort=True)[0]])
+        known = known.take(order)
+        again = repeats(known)
+        return cls(READINGS.validate(known[~again].reset_index(drop=True))), known.index[again].to_numpy()
 
     def __len__(self) -> int:
         return len(self.frame)
