@@ -46,7 +46,8 @@ def shown(url: sa.URL) -> str:
 
 def unreachable(url: sa.URL, error: Exception) -> InputError:
     """Word what a database answered, its password hidden."""
-    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+    said = str(getattr(cause, "orig", None) or cause).strip().splitlines()
     return InputError(
         f"{shown(url)} cannot be used ({said[0] if said else type(error).__name__})",
         expected="a database that answers",
@@ -91,4 +92,9 @@ def _of_store(url: sa.URL, table: str) -> pd.DataFrame:
 
     with Store(url.render_as_string(hide_password=False)) as store:
         history = store.history()
-    return {"readings": history.readings, "bins": history.bins, "emptyings": history.emptyings}[table].frame
+    frames = {
+        "readings": history.readings.frame,
+        "bins": history.bins.frame,
+        "emptyings": history.emptyings.frame,
+    }
+    return frames[table]

@@ -52,6 +52,12 @@ class Readings:
         again = repeats(known)
         return cls(READINGS.validate(known[~again].reset_index(drop=True))), known.index[again].to_numpy()
 
+    @classmethod
+    def sorted(cls, frame: pd.DataFrame) -> Readings:
+        """Readings from typed columns that are sorted already, as a store gives them; repeats are left out."""
+        silent = [c for c in frame if c not in NEEDED and frame[c].isna().all()]
+        return cls(frame[~repeats(frame)].drop(columns=silent).reset_index(drop=True))
+
     def __len__(self) -> int:
         return len(self.frame)
 

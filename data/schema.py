@@ -1,0 +1,81 @@
+"""The store's tables in a database. Times are whole microseconds since 1970 (UTC): exact, compact, quick to read."""
+
+import sqlalchemy as sa
+
+from data.databases import shown
+from data.errors import InputError
+
+VERSION = 1
+METADATA = sa.MetaData()
+# Ids sort by their bytes everywhere, as pandas sorts them.
+Id = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+Us = sa.BigInteger()
+Number: sa.Double[float] = sa.Double()
+
+SCHEMA = sa.Table("brimcast_schema", METADATA, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
+READINGS = sa.Table(
+    "readings",
+    METADATA,
+    # The key is the index that the window of recent readings is read by; SQLite keeps the rows in its order.
+    sa.Column("bin_id", Id, primary_key=True),
+    sa.Column("measured_at", Us, primary_key=True, autoincrement=False),
+    sa.Column("received_at", Us, primary_key=True, autoincrement=False),
+    sa.Column("fill_pct", Number, primary_key=True),
+    sa.Column("temperature_c", Number),
+    sa.Column("battery_pct", Number),
+    sa.Column("quality", Number),
+    sqlite_with_rowid=False,
+)
+EMPTYINGS = sa.Table(
+    "emptyings",
+    METADATA,
+    sa.Column("bin_id", Id, primary_key=True),
+    sa.Column("emptied_at", Us, primary_key=True, autoincrement=False),
+    sa.Column("received_at", Us, nullable=False),
+    sa.Column("fill_before_pct", Number),
+    sa.Column("fill_after_pct", Number),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("probability", Number),
+    sqlite_with_rowid=False,
+)
+BINS = sa.Table(
+    "bins",
+    METADATA,
+    sa.Column("bin_id", Id, nullable=False, index=True),
+    *(sa.Column(name, sa.Text) for name in ("timezone", "stream", "site_kind")),
+    *(sa.Column(name, Number) for name in ("latitude", "longitude", "capacity_l", "full_pct", "empty_mm", "full_mm")),
+    sa.Column("device_id", sa.Text),
+    sa.Column("valid_from", Us),
+    sa.Column("valid_to", Us),
+    sa.Column("name", sa.Text),
+)
+VERSIONS = sa.Table(
+    "bin_versions",
+    METADATA,
+    sa.Column("bin_id", Id, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def create(connection: sa.Connection) -> None:
+    """Create what lacks, in the caller's transaction. Raises InputError for a foreign or newer database."""
+    there = set(sa.inspect(connection).get_table_names())
+    if SCHEMA.name not in there:
+        foreign = sorted(there & set(METADATA.tables))
+        if foreign:
+            raise InputError(
+                f"{shown(connection.engine.url)} holds tables that Brimcast did not make ({', '.join(foreign)})",
+                expected="a database of Brimcast's, or an empty one",
+                remedy="Name another database for --store or BRIMCAST_STORE.",
+            )
+        METADATA.create_all(connection)
+        connection.execute(sa.insert(SCHEMA).values(version=VERSION))
+        return
+    version = connection.execute(sa.select(sa.func.max(SCHEMA.c.version))).scalar()
+    if version != VERSION:
+        raise InputError(
+            f"{shown(connection.engine.url)} has the store format {version}",
+            expected=f"format {VERSION}",
+            remedy="Use the Brimcast that wrote it, or load the data into a new store.",
+        )
