@@ -15,19 +15,19 @@ from serving.problems import wrong
 
 if TYPE_CHECKING:
     from data.store import Store
+    from serving.champion import Champion
     from training.forecast import FillForecast
-    from training.model import FillModel
 
 UNANSWERABLE = ("stale", "faulty_sensor", "no_data", "unknown_bin")
 """With these statuses the sensor says nothing that a truck could be sent, or not sent, for: a person must look."""
 
 
-def due(model: FillModel, store: Store, request: DueRequest, now: pd.Timestamp) -> DueAnswer:
+def due(champion: Champion, store: Store, request: DueRequest, now: pd.Timestamp) -> DueAnswer:
     """The answer of POST /v1/due, whatever its format."""
     bin_ids = None if request.bin_ids is None else list(dict.fromkeys(request.bin_ids))
-    history = recent_history(model, store, bin_ids, request.as_of, now)
+    history = recent_history(champion.model, store, bin_ids, request.as_of, now)
     as_of = moment_of(history, request.as_of, now)
-    forecast = model.forecast(history.until(as_of), as_of, bin_ids)
+    forecast = champion.model.forecast(history.until(as_of), as_of, bin_ids)
     by = deadlines(forecast.bin_ids, request, as_of)
     p_full = forecast.p_full(by, request.full_pct)
     expected = forecast.mean(by)
@@ -47,7 +47,7 @@ def due(model: FillModel, store: Store, request: DueRequest, now: pd.Timestamp) 
     chosen = rows[: within(volume[rows], request)]
     return DueAnswer.model_construct(
         as_of=as_of.to_pydatetime(),
-        model=named(model),
+        model=named(champion),
         due=_bins(forecast.take(chosen), p_full[chosen], expected[chosen], volume[chosen], facts.iloc[chosen], request),
         left_out=len(rows) - len(chosen),
         skipped=[

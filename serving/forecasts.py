@@ -13,25 +13,26 @@ from data.tables import CLOCK_SLACK_MIN
 from serving.answers import BinForecast, ForecastAnswer, FullAt, ModelNamed, Point
 from serving.messages import ForecastRequest
 from serving.moments import moments, numbers, utc
-from serving.problems import Problem, wrong
+from serving.problems import wrong
 
 if TYPE_CHECKING:
     from data.store import Store
+    from serving.champion import Champion
     from training.forecast import FillForecast
     from training.model import FillModel
 
 SLACK = pd.Timedelta(minutes=CLOCK_SLACK_MIN)
 
 
-def forecasts(model: FillModel, store: Store, request: ForecastRequest, now: pd.Timestamp) -> ForecastAnswer:
+def forecasts(champion: Champion, store: Store, request: ForecastRequest, now: pd.Timestamp) -> ForecastAnswer:
     """The answer of POST /v1/forecast."""
     bin_ids = list(dict.fromkeys(request.bin_ids))
-    known = recent_history(model, store, bin_ids, request.as_of, now)
+    known = recent_history(champion.model, store, bin_ids, request.as_of, now)
     as_of = moment_of(known, request.as_of, now)
-    forecast = model.forecast(known.until(as_of), as_of, bin_ids)
+    forecast = champion.model.forecast(known.until(as_of), as_of, bin_ids)
     return ForecastAnswer.model_construct(
         as_of=as_of.to_pydatetime(),
-        model=named(model),
+        model=named(champion),
         forecasts=told(forecast, as_of, request.horizons_h, request.quantiles, request.full_pct),
     )
 
@@ -55,13 +56,12 @@ def moment_of(history: History, as_of: datetime | None, now: pd.Timestamp) -> pd
     return min(max(now, newest), now + SLACK)
 
 
-def named(model: FillModel) -> ModelNamed:
+def named(champion: Champion) -> ModelNamed:
     """The model's name, version and the end of what it was trained on."""
-    card = model.card
-    until = card.get("trained_until")
+    until = champion.model.card.get("trained_until")
     return ModelNamed(
-        name=str(card.get("name") or "brimcast"),
-        version=str(card.get("version") or card.get("fingerprint") or "unregistered"),
+        name=champion.name,
+        version=champion.version,
         trained_until=None if until is None else utc(pd.Timestamp(until)).to_pydatetime(),
     )
 
@@ -116,9 +116,3 @@ def full_at(forecast: FillForecast, full_pct: float | None) -> list[FullAt]:
         for early, middle, late in zip(p10, p50, p90, strict=True)
     ]
 
-
-def require_model(model: FillModel | None, why: str) -> FillModel:
-    """The model, or Problem 503."""
-    if model is None:
-        raise Problem(503, f"No model to forecast with: {why}")
-    return model

@@ -45,9 +45,19 @@ def pointer(location: Iterable[Any]) -> str:
     return "#" + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
 
 
+def said(error: Mapping[str, Any]) -> str:
+    """What a pydantic error says, without its own preamble."""
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def where(error: Mapping[str, Any], skip: int = 0) -> str:
+    """The pointer of a pydantic error; the whole document where it is not JSON at all."""
+    return pointer(() if error.get("type") == "json_invalid" else error["loc"][skip:])
+
+
 def invalid(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Problem:
     """400 from pydantic's errors; `skip` leading parts of each location are not of the body."""
-    shown = [{"pointer": pointer(error["loc"][skip:]), "detail": str(error["msg"])} for error in errors[:100]]
+    shown = [{"pointer": where(error, skip), "detail": said(error)} for error in errors[:100]]
     first = shown[0] if shown else {"pointer": "#", "detail": "the content is wrong"}
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Problem(400, f"{first['pointer']}: {first['detail']}{more}", shown)

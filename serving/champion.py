@@ -1,0 +1,98 @@
+"""The model that answers: the champion, loaded natively from its local copy. MLflow is never asked on a request's path."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.errors import BrimcastError
+from data.settings import Settings
+from serving.problems import Problem
+
+if TYPE_CHECKING:
+    from training.model import FillModel
+
+LOOK_AGAIN_S = 2.0
+FIT = "fit one with `brimcast training fit`, then run `brimcast serving fetch` or restart the service"
+log = logging.getLogger("brimcast")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A loaded model and what the registry calls it."""
+
+    model: FillModel
+    name: str
+    version: str
+
+    @classmethod
+    def load(cls, folder: Path) -> Champion:
+        """The model in a folder that the registry was copied to, or that `FillModel.save` wrote."""
+        from training.model import FillModel
+        from training.registry import NAME, registered_as
+
+        model, note = FillModel.load(folder), registered_as(folder)
+        card = model.card
+        return cls(
+            model,
+            str(note.get("name") or card.get("name") or NAME),
+            str(note.get("version") or card.get("version") or card.get("fingerprint") or "unregistered"),
+        )
+
+
+def fetch(settings: Settings) -> tuple[Path, int]:
+    """Copy the registry's champion here, or keep the last good copy when the registry is down. Takes seconds.
+
+    Raises InputError where there is no champion, RegistryDown where there is neither a registry nor a copy.
+    """
+    from training.registry import local_copy
+
+    return local_copy(settings=settings)
+
+
+class Copy:
+    """The champion's local copy, loaded when first asked for, and again when another version has been copied."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._loaded: tuple[Path, int] | None = None
+        self._champion: Champion | None = None
+        self._looked = float("-inf")
+        self.trouble = f"no model has been copied to {settings.home / 'models'}; {FIT}"
+
+    def champion(self) -> Champion:
+        """The champion. Raises Problem 503 while there is none that loads."""
+        if time.monotonic() - self._looked > LOOK_AGAIN_S:
+            with self._lock:
+                self._look()
+        if self._champion is None:
+            raise Problem(503, f"There is no model to forecast with: {self.trouble}.")
+        return self._champion
+
+    def _look(self) -> None:
+        from training.registry import last_copy
+
+        copied = last_copy(settings=self._settings)
+        if copied is not None and copied != self._loaded:
+            try:
+                self._champion = Champion.load(copied[0])
+                self._loaded, self.trouble = copied, ""
+                log.info("answering with version %s of %s", self._champion.version, self._champion.name)
+            except (BrimcastError, OSError, ValueError, KeyError) as error:  # the model before goes on answering
+                self.trouble = f"version {copied[1]} does not load: {error}"
+                log.error("version %d does not load: %s", copied[1], error)
+        self._looked = time.monotonic()
+
+    def state(self) -> dict[str, Any]:
+        """What /readyz says of the model."""
+        try:
+            champion = self.champion()
+        except Problem:
+            return {"ok": False, "detail": self.trouble}
+        told = {"ok": True, "name": champion.name, "version": champion.version}
+        return told | ({"detail": self.trouble} if self.trouble else {})

@@ -1,0 +1,71 @@
+"""What is known of the bins, told to a client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from serving.answers import BinAnswer, BinsAnswer, Profile
+from serving.forecasts import moment_of, told
+from serving.moments import moments, numbers, texts
+from serving.problems import Problem
+
+if TYPE_CHECKING:
+    from data.store import Store
+    from serving.champion import Champion
+
+CURVE_H = [1.0, 3.0, 6.0, 12.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0, 240.0, 336.0]
+LEVELS = [0.1, 0.5, 0.9]
+
+
+def bins_page(store: Store, limit: int, after: str) -> BinsAnswer:
+    """Up to `limit` bins whose bin_id comes after `after`."""
+    unique = store.bins().unique.sort_index()
+    rest = unique[unique["bin_id"] > after]
+    page = rest.head(limit)
+    return BinsAnswer(
+        bins=rows(page), next_after=str(page["bin_id"].iloc[-1]) if len(rest) > len(page) and len(page) else None
+    )
+
+
+def bin_page(champion: Champion, store: Store, bin_id: str, days: float, now: pd.Timestamp) -> BinAnswer:
+    """All about one bin: its last `days`, its forecast, its profile. Raises Problem 404."""
+    if any(c < " " or "\ud800" <= c <= "\udfff" for c in bin_id):
+        raise Problem(404, "No bin has such a name.")
+    model = champion.model
+    since = now - pd.Timedelta(days=max(days, model.HISTORY_DAYS))
+    history = store.history([bin_id], since=since)
+    if not len(history.bins):
+        raise Problem(404, f"No bin is named {bin_id!r}; GET /v1/bins lists those that are known.")
+    as_of = moment_of(history, None, now)
+    known = history.until(as_of)
+    forecast = model.forecast(known.since(now - pd.Timedelta(days=model.HISTORY_DAYS)), as_of, [bin_id])
+    shown = known.since(now - pd.Timedelta(days=days))
+    return BinAnswer(
+        bin=rows(history.bins.unique)[0],
+        as_of=as_of.to_pydatetime(),
+        readings=rows(shown.readings.frame.drop(columns="bin_id")),
+        emptyings=rows(shown.emptyings.frame.drop(columns="bin_id")),
+        forecast=told(forecast, as_of, CURVE_H, LEVELS, None)[0],
+        profile=profile(champion, bin_id),
+    )
+
+
+def profile(champion: Champion, bin_id: str) -> Profile | None:
+    """The bin's rates by hour of the local week, if the model keeps them."""
+    return None
+
+
+def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table as JSON objects: times in UTC, what is missing null."""
+    columns: dict[str, list[Any]] = {}
+    for name in frame.columns:
+        column = frame[name]
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            columns[name] = list(moments(column))
+        elif pd.api.types.is_numeric_dtype(column.dtype):
+            columns[name] = list(numbers(column))
+        else:
+            columns[name] = list(texts(column))
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

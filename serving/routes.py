@@ -1,0 +1,166 @@
+"""All that is served beside BentoML's native endpoints: what comes in, what is known, the pages and the probes."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from data.errors import BrimcastError
+from serving import pages
+from serving.answers import BinAnswer, BinsAnswer, IntakeAnswer, Ready
+from serving.intake import put_bins, take_emptyings, take_readings
+from serving.known import bin_page, bins_page
+from serving.live import Live, log
+from serving.messages import BinsRequest, EmptyingsRequest, ReadingsRequest
+from serving.metrics import exposition
+from serving.openapi import Endpoint, document
+from serving.problems import EXPLAINED, PROBLEM_JSON, Problem, invalid
+
+DOWN = "The store cannot be reached; nothing of this request was kept. Try again."
+
+
+def make_routes(native: tuple[Endpoint, ...]) -> FastAPI:
+    """The application that BentoML mounts; `native` endpoints are only described by it."""
+    app = FastAPI(title="Brimcast", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Problem, _as_it_is)
+    app.add_exception_handler(SQLAlchemyError, _down)
+    app.add_exception_handler(BrimcastError, _down)
+    _add_tables(app)
+    _add_pages(app, native)
+    return app
+
+
+def _live(request: Request) -> Live:
+    live: Live = request.app.state.live
+    return live
+
+
+def _add_tables(app: FastAPI) -> None:
+    @app.post("/v1/readings", summary="Send readings", tags=["what is known"])
+    def readings(body: ReadingsRequest, request: Request) -> IntakeAnswer:
+        """Up to 10,000. Good rows are kept even when others are bad; once answered, they survive a crash.
+
+        The same again changes nothing.
+        """
+        live = _live(request)
+        return take_readings(live.store(), body.readings, live.now())
+
+    @app.put("/v1/bins", summary="Send bins", tags=["what is known"])
+    def bins(body: BinsRequest, request: Request) -> IntakeAnswer:
+        """Up to 10,000. What was known of a bin and its device is replaced."""
+        return put_bins(_live(request).store(), body.bins)
+
+    @app.post("/v1/emptyings", summary="Send emptyings", tags=["what is known"])
+    def emptyings(body: EmptyingsRequest, request: Request) -> IntakeAnswer:
+        """Pick-ups that happened, up to 10,000."""
+        live = _live(request)
+        return take_emptyings(live.store(), body.emptyings, live.now())
+
+    @app.get("/v1/bins", summary="All bins", tags=["what is known"])
+    def all_bins(
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+        after: Annotated[str, Query(max_length=200, description="bins whose bin_id comes after this one")] = "",
+    ) -> BinsAnswer:
+        """The bins by bin_id, `limit` at a time."""
+        return bins_page(_live(request).store(), limit, after)
+
+    @app.get("/v1/bins/{bin_id}", summary="One bin", tags=["what is known"])
+    def one_bin(
+        request: Request,
+        bin_id: Annotated[str, Path(max_length=200)],
+        days: Annotated[float, Query(gt=0, le=366, allow_inf_nan=False)] = 14,
+    ) -> BinAnswer:
+        """Its readings and emptyings of the last days, its forecast, and its own fill-rate profile."""
+        live = _live(request)
+        return bin_page(live.champion(), live.store(), bin_id, days, live.now())
+
+    @app.get("/v1/model", summary="The model card", tags=["forecasts"])
+    def model(request: Request) -> dict[str, Any]:
+        """What answers: the champion's name, version, data and scores."""
+        champion = _live(request).champion()
+        return {**champion.model.card, "name": champion.name, "version": champion.version}
+
+
+def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:
+    drawn = document(app, native, _version())
+
+    @app.get("/", include_in_schema=False)
+    def front() -> HTMLResponse:
+        return _page(pages.FRONT_HTML)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return _page(pages.DOCS_HTML)
+
+    @app.get("/docs/start.js", include_in_schema=False)
+    def start() -> Response:
+        return Response(pages.START_JS, media_type="text/javascript")
+
+    @app.get("/docs/{name}", include_in_schema=False)
+    def asset(name: str) -> FileResponse:
+        if name not in pages.ASSETS:
+            raise Problem(404, "No such file.")
+        return FileResponse(pages.asset(name), headers={"cache-control": "max-age=86400"})
+
+    @app.get("/docs.json", include_in_schema=False)
+    def openapi() -> JSONResponse:
+        return JSONResponse(drawn)
+
+    @app.get("/healthz", include_in_schema=False)
+    @app.get("/livez", include_in_schema=False)
+    def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz(request: Request) -> Ready:
+        state = _live(request).state()
+        if not state["ready"]:
+            missing = next(part["detail"] for part in (state["store"], state["model"]) if not part["ok"])
+            raise Problem(503, missing, **state)
+        return Ready(**state)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        text, kind = exposition()
+        return Response(text, headers={"content-type": kind})
+
+
+def _page(text: str) -> HTMLResponse:
+    return HTMLResponse(text, headers={"content-security-policy": pages.CONTENT_POLICY})
+
+
+def _version() -> str:
+    try:
+        return version("brimcast")
+    except PackageNotFoundError:  # served from a built bento, whose folder is not installed
+        return "0"
+
+
+def as_problem(error: Exception) -> Problem:
+    """503 for a store that fails, 500 for what is a defect of ours; both are logged."""
+    if isinstance(error, (SQLAlchemyError, BrimcastError)):
+        log.error("the store does not answer: %s", error)
+        return Problem(503, DOWN)
+    log.error("an endpoint failed", exc_info=error)
+    return Problem(500, EXPLAINED[500])
+
+
+async def _as_it_is(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return JSONResponse(error.body(), status_code=error.status, media_type=PROBLEM_JSON)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await _as_it_is(request, invalid(error.errors(), skip=1))
+
+
+async def _down(request: Request, error: Exception) -> Response:
+    return await _as_it_is(request, as_problem(error))

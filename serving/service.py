@@ -1,0 +1,86 @@
+"""The BentoML service: native endpoints for forecasts and due lists, the mounted routes, one guard over both.
+
+    bentoml serve serving.service:Brimcast --host 127.0.0.1
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")  # must stand before BentoML is imported
+
+import bentoml
+from starlette.responses import JSONResponse
+
+from data.settings import read_settings
+from serving.answers import DueAnswer, ForecastAnswer, VroomAnswer
+from serving.due import due
+from serving.forecasts import forecasts
+from serving.live import Live
+from serving.messages import DueRequest, ForecastRequest
+from serving.middleware import Guard
+from serving.openapi import Endpoint
+from serving.problems import PROBLEM_JSON, Problem
+from serving.routes import as_problem, make_routes
+from serving.vroom import vroom
+
+NATIVE = (
+    Endpoint("/v1/due", DueRequest, DueAnswer | VroomAnswer, "The bins due, most urgent first"),
+    Endpoint("/v1/forecast", ForecastRequest, ForecastAnswer, "How full bins will be, and when they are full"),
+)
+routes = make_routes(NATIVE)
+
+
+def answer(work: Callable[[Live], Any]) -> Any:
+    """What `work` answers, or the problem it meets: BentoML would word that its own way."""
+    try:
+        return work(routes.state.live)
+    except Exception as error:
+        found = error if isinstance(error, Problem) else as_problem(error)
+        return JSONResponse(found.body(), status_code=found.status, media_type=PROBLEM_JSON)
+
+
+@bentoml.service(
+    name="brimcast",
+    threads=4,
+    traffic={"timeout": 60},
+    metrics={"enabled": False},  # BentoML's label the raw path; ours are serving/metrics.py
+    logging={"access": {"enabled": False}},
+)
+@bentoml.asgi_app(routes, path="/")
+class Brimcast:
+    """Forecasts when public bins reach the brim."""
+
+    def __init__(self) -> None:
+        # It logs every wrong request with its traceback; what fails in our endpoints, `as_problem` logs.
+        logging.getLogger("bentoml._internal.server.http_app").setLevel(logging.CRITICAL)
+        routes.state.live = Live.of(read_settings())
+
+    @bentoml.on_startup
+    def settle(self) -> None:
+        """Load what the first request would wait for, then keep the garbage collector away from it."""
+        routes.state.live.warm()
+        gc.collect()
+        gc.freeze()
+
+    @bentoml.api(route="/v1/forecast")
+    def forecast(self, request: ForecastRequest, /) -> ForecastAnswer:
+        """How full these bins will be, and when they are full, if nobody empties them first."""
+        return answer(lambda live: forecasts(live.champion(), live.store(), request, live.now()))
+
+    @bentoml.api(route="/v1/due")
+    def due(self, request: DueRequest, /) -> DueAnswer | VroomAnswer:
+        """Which bins must be emptied, most urgent first."""
+
+        def listed(live: Live) -> DueAnswer | VroomAnswer:
+            found = due(live.champion(), live.store(), request, live.now())
+            return found if request.format == "json" else vroom(found, request.by)
+
+        return answer(listed)
+
+
+Brimcast.add_asgi_middleware(Guard, routes=routes)
