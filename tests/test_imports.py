@@ -89,18 +89,34 @@ def test_importing_a_room_loads_nothing_heavy(room: str) -> None:
     assert loaded_by(f"import {room}").isdisjoint({"pandas", "numpy", "lightgbm", "mlflow", "bentoml", "matplotlib"})
 
 
-@pytest.mark.parametrize("command", ["training.tracking", "serving.service", "serving.commands"])
-def test_importing_an_entry_point_switches_usage_tracking_off(command: str) -> None:
-    wanted = ("BENTOML_DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY")
-    environment = {name: value for name, value in os.environ.items() if name not in wanted}
-    packages = {"BENTOML_DO_NOT_TRACK": "bentoml", "MLFLOW_DISABLE_TELEMETRY": "mlflow"}
-    code = (
-        f"import {command}, os, sys\n"
-        f"on = [name for name, package in {packages!r}.items()"
-        " if package in sys.modules and os.environ.get(name, '').lower() not in ('true', '1')]\n"
-        "assert not on, f'usage tracking may be on, unset: {on}'"
-    )
+WATCH = """
+import os, sys
+
+class Watch:
+    # What the variable said at the moment its package was first asked for.
+    said = {}
+
+    def find_spec(self, name, path=None, target=None):
+        variable = {"bentoml": "BENTOML_DO_NOT_TRACK", "mlflow": "MLFLOW_DISABLE_TELEMETRY"}.get(name)
+        if variable:
+            self.said.setdefault(variable, os.environ.get(variable, "nothing"))
+
+sys.meta_path.insert(0, Watch())
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "variable"),
+    [
+        ("from training.commands import main; main(['rollback'])", "MLFLOW_DISABLE_TELEMETRY"),
+        ("import serving.service", "BENTOML_DO_NOT_TRACK"),
+    ],
+)
+def test_usage_tracking_is_off_before_its_package_is_imported(statement: str, variable: str) -> None:
+    code = f"{WATCH}\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint(Watch.said)"
+    environment = {name: value for name, value in os.environ.items() if name != variable}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert f"'{variable}': 'true'" in done.stdout.splitlines()[-1], done.stdout + done.stderr
