@@ -18,7 +18,7 @@ def is_postgres(connection: sa.Connection) -> bool:
 
 def microseconds(times: pd.Series) -> list[int | None]:
     """Times as whole microseconds since 1970, None where missing."""
-    values: list[int | None] = times.to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
+    values: list[Any] = times.to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
     if times.isna().any():
         return [None if gone else value for value, gone in zip(values, times.isna().tolist(), strict=True)]
     return values

@@ -71,7 +71,7 @@ def repeats(ordered: pd.DataFrame) -> np.ndarray:
     """(n,) bool: rows that say again what the version before them said; `ordered` is sorted as `ORDER`."""
     same = np.zeros(len(ordered), dtype=bool)
     if len(ordered) > 1:
-        ids, times = ordered["bin_id"].to_numpy(), ordered["measured_at"].to_numpy()
+        ids, times = ordered["bin_id"].to_numpy(), ordered["measured_at"].to_numpy(dtype="datetime64[us]")
         fill = ordered["fill_pct"].to_numpy()
         same[1:] = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1]) & (fill[1:] == fill[:-1])
     return same
