@@ -112,4 +112,6 @@ def _bins(
         "capacity_l": numbers(facts["capacity_l"]),
         "expected_volume_l": numbers(volume),
     }
-    return [DueBin.model_construct(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    return [
+        DueBin.model_construct(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
+    ]

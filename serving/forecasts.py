@@ -16,10 +16,11 @@ from serving.moments import moments, numbers, utc
 from serving.problems import wrong
 
 if TYPE_CHECKING:
+    from training.model import FillModel
+
     from data.store import Store
     from serving.champion import Champion
     from training.forecast import FillForecast
-    from training.model import FillModel
 
 SLACK = pd.Timedelta(minutes=CLOCK_SLACK_MIN)
 
@@ -115,4 +116,3 @@ def full_at(forecast: FillForecast, full_pct: float | None) -> list[FullAt]:
         FullAt.model_construct(p10=early, p50=middle, p90=late)
         for early, middle, late in zip(p10, p50, p90, strict=True)
     ]
-

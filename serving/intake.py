@@ -61,7 +61,9 @@ def take_readings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Intak
         sifted.rows.append([_cell(row.get(name)) for name in READING_FIELDS])
         sifted.index.append(index)
     frame = pd.DataFrame(sifted.rows, columns=list(READING_FIELDS), dtype=object)
-    ahead = (read_times(frame["received_at"].astype("str").where(frame["received_at"].notna())).utc > now + SLACK).to_numpy()
+    ahead = (
+        read_times(frame["received_at"].astype("str").where(frame["received_at"].notna())).utc > now + SLACK
+    ).to_numpy()
     for place in ahead.nonzero()[0].tolist():
         sifted.reject(sifted.index[place], "from_the_future", "received_at lies ahead of the service's clock")
     kept = [index for index, late in zip(sifted.index, ahead.tolist(), strict=True) if not late]

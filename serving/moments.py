@@ -1,4 +1,4 @@
-"""Moments and identifiers as they come in and go out over HTTP: RFC 3339 with an offset; ids that any store can hold."""
+"""Moments, ids and numbers as they come in and go out over HTTP; times are RFC 3339 with an offset."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ FRONT_HTML = """<!doctype html>
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Brimcast</title>
 <link rel="icon" href="data:,">
-<style>body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }</style></head>
+<style>body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }</style>
+</head>
 <body><h1>Brimcast</h1><p>Forecasts when public bins reach the brim.</p>
 <ul>
 <li><a href="/docs">The API page</a>, to read and to try (<a href="/docs.json">as OpenAPI</a>)</li>

@@ -10,7 +10,7 @@ from typing import Any
 PROBLEM_JSON = "application/problem+json"
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 (the RFC's own word)
     """An answer that is an error: `status`, `detail` for people, and where in the request (`errors`)."""
 
     def __init__(self, status: int, detail: str, errors: Sequence[Mapping[str, str]] = (), **more: Any) -> None:
@@ -74,7 +74,9 @@ def converted(status: int, body: bytes) -> dict[str, Any]:
     if isinstance(content, dict):
         found = content.get("detail")
         if status == HTTPStatus.BAD_REQUEST and isinstance(found, list):
-            return invalid([error for error in found if isinstance(error, dict) and {"loc", "msg"} <= set(error)]).body()
+            return invalid(
+                [error for error in found if isinstance(error, dict) and {"loc", "msg"} <= set(error)]
+            ).body()
         content = content.get("error") or found
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not isinstance(content, str) or not content:
         content = EXPLAINED.get(status, HTTPStatus(status).phrase)

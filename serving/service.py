@@ -1,6 +1,6 @@
 """The BentoML service: native endpoints for forecasts and due lists, the mounted routes, one guard over both.
 
-    bentoml serve serving.service:Brimcast --host 127.0.0.1
+bentoml serve serving.service:Brimcast --host 127.0.0.1
 """
 
 from __future__ import annotations

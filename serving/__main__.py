@@ -1,0 +1,3 @@
+from serving.commands import main
+
+main()

@@ -1,0 +1,49 @@
+"""The due list straight from the store and the champion, for a person or a script at the command line."""
+
+from __future__ import annotations
+
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from data.errors import InputError
+from data.settings import read_settings
+from data.store import Store
+from serving.champion import Champion, fetch
+from serving.due import due
+from serving.listing import due_csv, print_due
+from serving.live import clock
+from serving.messages import DueRequest
+from serving.problems import Problem
+
+
+def due_now(
+    by: pd.Timestamp,
+    risk: float,
+    limit: int | None,
+    as_of: pd.Timestamp | None,
+    kind: Literal["json", "csv", "table"],
+) -> None:
+    """Print the due list. Raises BrimcastError."""
+    settings = read_settings()
+    champion = Champion.load(fetch(settings)[0])
+    request = DueRequest(
+        by=by.to_pydatetime(), risk=risk, limit=limit, as_of=None if as_of is None else as_of.to_pydatetime()
+    )
+    with Store(settings.store) as store:
+        try:
+            answer = due(champion, store, request, clock())
+        except Problem as problem:
+            raise InputError(
+                f"The due list cannot be made ({problem.detail})",
+                expected="--by within 14 days of now, or of --as-of",
+                remedy="Correct the time.",
+            ) from problem
+        zones = store.bins().unique["timezone"]
+    if kind == "json":
+        print(answer.model_dump_json(indent=2))
+    elif kind == "csv":
+        print(due_csv(answer), end="")
+    else:
+        print_due(answer, request.by, risk, ZoneInfo(str(zones.mode().iloc[0]) if len(zones) else "UTC"))

@@ -1,0 +1,79 @@
+"""The due list as people and programs read it on a terminal: a table, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+from serving.answers import DueAnswer
+
+COLUMNS = ("bin_id", "status", "fill_now_pct", "p_full", "expected_fill_pct", "latest_safe_emptying_at", "full_at_p50",
+           "latitude", "longitude", "capacity_l", "expected_volume_l")  # fmt: skip
+
+HEADINGS = ("bin", "full by then", "fill now", "fill then", "empty no later than", "even odds of full", "litres")
+RIGHT = ("full by then", "fill now", "fill then", "litres")
+
+
+def due_table(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows: int | None = None) -> Table:
+    """The due list as a table of at most `rows` bins, its times on the clocks of `zone`."""
+    local = by.astimezone(zone)
+    table = Table(title=f"Due by {local:%A %d %B, %H:%M}: more likely than {risk:.0%} to be full by then")
+    for name in HEADINGS:
+        table.add_column(name, justify="right" if name in RIGHT else "left", no_wrap=True)
+    for due in answer.due[:rows]:
+        safe = due.latest_safe_emptying_at
+        table.add_row(
+            due.bin_id,
+            f"{due.p_full:.0%}",
+            _percent(due.fill_now_pct),
+            _percent(due.expected_fill_pct),
+            "now" if safe is not None and safe <= answer.as_of else _clock(safe, zone),
+            _clock(due.full_at.p50, zone),
+            "" if due.expected_volume_l is None else f"{due.expected_volume_l:,.0f}",
+        )
+    return table
+
+
+def print_due(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows: int | None = None) -> None:
+    """The table on stdout, and below it what it leaves out."""
+    wide = None if Console().is_terminal else 120
+    console = Console(width=wide)
+    console.print(due_table(answer, by, risk, zone, rows))
+    more = len(answer.due) - (len(answer.due) if rows is None else min(rows, len(answer.due)))
+    named = f"{answer.model.name} version {answer.model.version}"
+    print(f"{len(answer.due)} bins are due{f' ({more} more than shown)' if more else ''}; {named}, "
+          f"as of {answer.as_of.astimezone(zone):%Y-%m-%d %H:%M}.")  # fmt: skip
+    if answer.left_out:
+        print(f"{answer.left_out} more are due than were asked for.")
+    if answer.skipped:
+        print(f"{len(answer.skipped)} are skipped, someone should look at them:")
+        for skipped in answer.skipped[:5]:
+            print(f"  {skipped.bin_id}  {skipped.status}: {'; '.join(skipped.reasons)}")
+        if len(answer.skipped) > 5:
+            print(f"  and {len(answer.skipped) - 5} more")
+
+
+def due_csv(answer: DueAnswer) -> str:
+    """The due bins as CSV with a header; times RFC 3339 in UTC. Skipped bins follow, with their status alone."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*COLUMNS, "skipped_because"])
+    for due in answer.due:
+        told = due.model_dump(mode="json") | {"full_at_p50": due.model_dump(mode="json")["full_at"]["p50"]}
+        writer.writerow([told[name] for name in COLUMNS] + [""])
+    for skipped in answer.skipped:
+        writer.writerow([skipped.bin_id, skipped.status, *[""] * (len(COLUMNS) - 2), "; ".join(skipped.reasons)])
+    return out.getvalue()
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}%"
+
+
+def _clock(moment: datetime | None, zone: ZoneInfo) -> str:
+    return "beyond 14 days" if moment is None else f"{moment.astimezone(zone):%a %d %b %H:%M}"
