@@ -1,4 +1,4 @@
-"""The model that answers: the champion, loaded natively from its local copy. MLflow is never asked on a request's path."""
+"""The model that answers: the champion, from its local copy. MLflow is never asked on a request's path."""
 
 from __future__ import annotations
 

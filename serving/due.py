@@ -58,7 +58,7 @@ def due(champion: Champion, store: Store, request: DueRequest, now: pd.Timestamp
 
 
 def deadlines(bin_ids: np.ndarray, request: DueRequest, as_of: pd.Timestamp) -> np.ndarray:
-    """(n,) datetime64[us] UTC: `by`, or the bin's own next visit after as_of. Raises Problem for moments out of reach."""
+    """(n,) datetime64[us] UTC: `by`, or the bin's own next visit after as_of. Raises Problem beyond reach."""
     last = as_of + pd.Timedelta(hours=HORIZON_MAX_H) + SLACK
     by = utc(request.by)
     if by < as_of - SLACK:

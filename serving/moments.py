@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -54,7 +55,7 @@ def moments(times: Any) -> list[datetime | None]:
 def numbers(values: Any) -> list[float | None]:
     """Numbers for an answer; None for NaN and infinities."""
     array = np.asarray(values, dtype=float)
-    return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    return [value if math.isfinite(value) else None for value in array.tolist()]
 
 
 def texts(values: Any) -> list[str | None]:

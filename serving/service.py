@@ -60,19 +60,19 @@ class Brimcast:
         logging.getLogger("bentoml._internal.server.http_app").setLevel(logging.CRITICAL)
         routes.state.live = Live.of(read_settings())
 
-    @bentoml.on_startup
+    @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's types are skipped, see pyproject.toml
     def settle(self) -> None:
         """Load what the first request would wait for, then keep the garbage collector away from it."""
         routes.state.live.warm()
         gc.collect()
         gc.freeze()
 
-    @bentoml.api(route="/v1/forecast")
+    @bentoml.api(route="/v1/forecast")  # type: ignore[untyped-decorator]
     def forecast(self, request: ForecastRequest, /) -> ForecastAnswer:
         """How full these bins will be, and when they are full, if nobody empties them first."""
         return answer(lambda live: forecasts(live.champion(), live.store(), request, live.now()))
 
-    @bentoml.api(route="/v1/due")
+    @bentoml.api(route="/v1/due")  # type: ignore[untyped-decorator]
     def due(self, request: DueRequest, /) -> DueAnswer | VroomAnswer:
         """Which bins must be emptied, most urgent first."""
 
@@ -83,4 +83,4 @@ class Brimcast:
         return answer(listed)
 
 
-Brimcast.add_asgi_middleware(Guard, routes=routes)
+Brimcast.add_asgi_middleware(Guard, routes=routes)  # type: ignore[attr-defined]  # it is a Service now
