@@ -1,16 +1,127 @@
-from collections.abc import Sequence
+"""`brimcast data`: simulate | check | load."""
 
-from data.console import make_app, run
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from data.console import check_outputs, example, make_app, run
 
 app = make_app("data", "Readings and cities: simulate a city, check a table of readings, load one into a store.")
 
+READINGS = typer.Option(
+    ..., "--readings", metavar="FILE|URL", help="Readings: CSV (plain or .gz), Parquet or a database URL."
+)
+BINS = typer.Option(None, "--bins", metavar="FILE|URL", help="The bins table; readings of other bins are set aside.")
+EMPTYINGS = typer.Option(None, "--emptyings", metavar="FILE|URL", help="Reported emptyings.")
+TIMEZONE = typer.Option(None, "--timezone", metavar="ZONE", help="The zone of times without an offset: Europe/Prague.")
+OUT = typer.Option(..., "--out", metavar="DIR", help="The folder to write into; made when missing.")
+REJECTED = typer.Option(None, "--rejected", metavar="OUT.csv", help="Write the rows set aside here, with reasons.")
+FOUND = typer.Option(None, "--emptyings", metavar="OUT.csv", help="Write the emptyings found here.")
+MAPPING = typer.Option([], "--map", metavar="OURS=THEIRS", help="Read a foreign column: fill_pct=Fullness. Repeatable.")
 
-@app.command()
-def check() -> None:
-    """Nothing yet."""
-    from data.errors import InputError
 
-    raise InputError("X", expected="Y", remedy="Z.")
+@app.command(epilog=example("brimcast data simulate --bins 200 --days 180 --seed 0 --out city"))
+def simulate(
+    out: Path = OUT,
+    bins: int = typer.Option(200, "--bins", min=1, help="How many bins."),
+    days: int = typer.Option(180, "--days", min=1, help="How many days."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same city."),
+) -> None:
+    """Simulate a city of bins: readings, bins, planned rounds, and the truth apart from them."""
+    from data.progress import working
+    from data.simulation import simulate_to
+
+    with working(f"Simulating {bins:,} bins over {days:,} days"):
+        simulate_to(out, bins=bins, days=days, seed=seed)
+    typer.echo(f"Wrote {out}: {', '.join(sorted(str(p.relative_to(out)) for p in out.rglob('*') if p.is_file()))}")
+
+
+@app.command(epilog=example("brimcast data check --readings readings.csv --bins bins.csv --rejected rejected.csv"))
+def check(
+    readings: str = READINGS,
+    bins: str | None = BINS,
+    emptyings_in: str | None = typer.Option(None, "--reported", metavar="FILE|URL", help="Reported emptyings to read."),
+    rejected: Path | None = REJECTED,
+    emptyings: Path | None = FOUND,
+    timezone: str | None = TIMEZONE,
+    mapping: list[str] = MAPPING,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
+) -> None:
+    """Check readings: rows kept and set aside by reason, emptyings found, and the health of each sensor."""
+    from rich.console import Console
+
+    from data.checkup import Checkup
+    from data.inputs import need_readings, read_inputs
+    from data.outputs import check_ending, write_table
+    from data.progress import working
+    from data.sources import read_mapping
+
+    check_outputs(rejected, emptyings)
+    check_ending(rejected, emptyings)
+    with working("Checking") as say:
+        say("reading and cleaning")
+        inputs = read_inputs(readings, bins, emptyings_in, mapping=read_mapping(mapping), timezone=timezone)
+        say(f"finding emptyings in {len(inputs.readings):,} readings")
+        found = Checkup.of(inputs)
+    if rejected is not None:
+        write_table(inputs.rejected_rows(), rejected)
+    if emptyings is not None and len(inputs.readings):
+        write_table(found.emptyings.frame, emptyings)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2, allow_nan=False))
+    else:
+        found.show(Console())
+    need_readings(inputs, readings)
+
+
+@app.command(epilog=example("brimcast data load --readings readings.csv --bins bins.csv --store sqlite:///store.db"))
+def load(
+    readings: str = READINGS,
+    store: str | None = typer.Option(
+        None,
+        "--store",
+        metavar="URL",
+        help="The store: sqlite:///store.db or postgresql://... [default: BRIMCAST_STORE]",
+    ),
+    bins: str | None = BINS,
+    emptyings: str | None = EMPTYINGS,
+    timezone: str | None = TIMEZONE,
+    mapping: list[str] = MAPPING,
+) -> None:
+    """Clean readings and put them into a store. Loading the same again changes nothing."""
+    from data.databases import shown
+    from data.inputs import need_readings, read_inputs
+    from data.progress import counting, working
+    from data.settings import read_settings
+    from data.sources import read_mapping
+    from data.store import Store
+
+    with working("Loading") as say:
+        say("reading and cleaning")
+        inputs = read_inputs(readings, bins, emptyings, mapping=read_mapping(mapping), timezone=timezone)
+    need_readings(inputs, readings)
+    with Store(read_settings(store=store).store) as opened:
+        done = {}
+        if inputs.bins is not None:
+            done["bins"] = opened.put_bins(inputs.bins)
+        if len(inputs.emptyings):
+            done["emptyings"] = opened.put_emptyings(inputs.emptyings)
+        with counting("Storing readings", len(inputs.readings)) as advance:
+            done["readings"] = opened.put_readings(inputs.readings, advance)
+        for table, stored in done.items():
+            aside = f"; set aside: {_counts(inputs.rejected[table].counts())}" if len(inputs.rejected[table]) else ""
+            typer.echo(f"{table}: {stored.accepted:,} stored, {stored.unchanged:,} known already{aside}")
+        for table, names in inputs.unknown_columns.items():
+            if names:
+                print(f"Ignored columns of {table}: {', '.join(names)}", file=sys.stderr)
+        typer.echo(f"Store: {shown(opened.url)}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {reason}" for reason, n in counts.items())
 
 
 def main(args: Sequence[str] | None = None) -> None:

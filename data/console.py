@@ -4,7 +4,7 @@ In a room's `commands.py`:
 
     app = make_app("training", "Models: fit, backtest, forecast, ...")
 
-    @app.command()
+    @app.command(epilog=example("brimcast training fit --readings readings.parquet"))
     def fit(...) -> None: ...        # raise InputError (or another BrimcastError) for what the user can mend
 
     def main(args: Sequence[str] | None = None) -> None:
@@ -27,7 +27,7 @@ DEBUG = "--debug"
 
 
 def make_app(name: str, help: str) -> typer.Typer:
-    r"""Make the typer app of one room; its help is plain, and lines after a `\b` line keep their breaks."""
+    """Make the typer app of one room; its help is plain text."""
     app = typer.Typer(
         name=name,
         help=help,
@@ -43,6 +43,11 @@ def make_app(name: str, help: str) -> typer.Typer:
         """`run` takes --debug wherever it stands; here it is only named, for the help."""
 
     return app
+
+
+def example(*lines: str) -> str:
+    """Word a command's `epilog`: example command lines, each kept on a line of its own."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:

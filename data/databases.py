@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from data.errors import InputError
 
 EXAMPLES = "sqlite:///readings.db or postgresql+psycopg://user@host/database"
+MARK = "brimcast_schema"  # the table by which a store is known
 REMEDY = "Check the address, that the database runs, and the user's rights."
 
 
@@ -68,7 +69,7 @@ def read_database(source: str, table: str) -> pd.DataFrame:
     engine = database_engine(url)
     try:
         found = sa.inspect(engine).get_table_names()
-        if "brimcast_schema" in found and name in ("readings", "bins", "emptyings"):
+        if MARK in found and name in ("readings", "bins", "emptyings"):
             return _of_store(url, name)
         schema, _, plain = name.rpartition(".")
         if not sa.inspect(engine).has_table(plain, schema=schema or None):
@@ -83,6 +84,22 @@ def read_database(source: str, table: str) -> pd.DataFrame:
             return pd.read_sql(sa.select(sa.text("*")).select_from(sa.table(plain, schema=schema or None)), connection)
     except SQLAlchemyError as error:
         raise unreachable(url, error) from error
+    finally:
+        engine.dispose()
+
+
+def is_store(source: str) -> bool:
+    """Whether this names a Brimcast store (not one of its tables); False for files and what cannot be reached."""
+    if "://" not in source:
+        return False
+    url = database_url(source)
+    if "table" in url.query or (url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()):
+        return False
+    engine = database_engine(url)
+    try:
+        return sa.inspect(engine).has_table(MARK)
+    except SQLAlchemyError:
+        return False
     finally:
         engine.dispose()
 

@@ -9,6 +9,8 @@ import pandas as pd
 
 from data.errors import InputError
 
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -29,15 +31,20 @@ def whole(path: Path) -> Iterator[Path]:
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write as Parquet or CSV (.csv, .csv.gz) by the file's name; times with their offset. Raises InputError."""
-    name = path.name.lower()
-    if not name.endswith((".parquet", ".csv", ".csv.gz")):
-        raise InputError(
-            f"{path} has an ending that says no known format",
-            expected="a file named .parquet, .csv or .csv.gz",
-            remedy=f"Name it {path.with_suffix('.csv')}, for example.",
-        )
+    check_ending(path)
     with whole(path) as draft:
-        if name.endswith(".parquet"):
+        if path.name.lower().endswith(".parquet"):
             frame.to_parquet(draft, index=False)
         else:
             frame.to_csv(draft, index=False)
+
+
+def check_ending(*paths: Path | None) -> None:
+    """Refuse names whose ending tells no format that `write_table` knows. Raises InputError."""
+    for path in paths:
+        if path is not None and not path.name.lower().endswith(ENDINGS):
+            raise InputError(
+                f"{path} has an ending that says no known format",
+                expected=f"a file named {', '.join(ENDINGS)}",
+                remedy=f"Name it {path.with_suffix('.csv')}, for example.",
+            )

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from data.databases import shown
+from data.databases import MARK, shown
 from data.errors import InputError
 
 VERSION = 1
@@ -12,7 +12,7 @@ Id = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 Us = sa.BigInteger()
 Number: sa.Double[float] = sa.Double()
 
-SCHEMA = sa.Table("brimcast_schema", METADATA, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
+SCHEMA = sa.Table(MARK, METADATA, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
 READINGS = sa.Table(
     "readings",
     METADATA,

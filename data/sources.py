@@ -67,9 +67,31 @@ def read_mapping(pairs: list[str]) -> dict[str, str]:
     return {ours.strip(): theirs.strip() for ours, _, theirs in split}
 
 
+def share_mapping(mapping: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Of one command's `--map` words those that each table can mean; columns of readings are theirs alone.
+
+    Raises InputError for a name that no table has.
+    """
+    shares: dict[str, dict[str, str]] = {table: {} for table in NEEDED}
+    for ours, theirs in mapping.items():
+        table = next((name for name in NEEDED if ours in _columns(name)), None)
+        if table is None:
+            raise InputError(
+                f"--map {ours}={theirs}: there is no column {ours!r}",
+                expected=", ".join(_columns("readings")),
+                remedy="Write it as OURS=THEIRS, such as --map fill_pct=Fullness.",
+            )
+        shares[table][ours] = theirs
+    return shares
+
+
+def _columns(table: str) -> tuple[str, ...]:
+    return (*TABLES[table].columns, *EXTRA.get(table, ()))
+
+
 def unknown_columns(frame: pd.DataFrame, table: str) -> tuple[str, ...]:
     """Columns that the table does not have; they are ignored."""
-    known = {*TABLES[table].columns, *EXTRA.get(table, ()), MALFORMED}
+    known = {*_columns(table), MALFORMED}
     return tuple(str(name) for name in frame.columns if name not in known)
 
 
@@ -108,7 +130,7 @@ def _renamed(frame: pd.DataFrame, table: str, mapping: Mapping[str, str], source
     if len(doubled):
         raise InputError(f"{source} has two columns named {doubled[0]!r}", expected="each name once",
                          remedy="Rename one.")  # fmt: skip
-    known = (*TABLES[table].columns, *EXTRA.get(table, ()))
+    known = _columns(table)
     for ours, theirs in mapping.items():
         if ours not in known:
             raise InputError(f"--map {ours}={theirs}: {table} have no column {ours!r}", expected=", ".join(known),

@@ -1,0 +1,88 @@
+"""The tables a command is given, read and cleaned together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from data.bins import Bins
+from data.cleaning import clean, clean_bins, clean_emptyings
+from data.databases import is_store
+from data.emptyings import Emptyings
+from data.errors import InputError
+from data.history import History
+from data.readings import Readings, Rejected
+from data.sources import read_table, share_mapping, unknown_columns
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was read: clean tables, what was set aside of each, and which columns were ignored.
+
+    `bins` is None when no bins table was given; `rows` and `unknown_columns` are by table.
+    """
+
+    readings: Readings
+    bins: Bins | None
+    emptyings: Emptyings
+    rows: Mapping[str, int]
+    rejected: Mapping[str, Rejected]
+    unknown_columns: Mapping[str, tuple[str, ...]]
+
+    @property
+    def history(self) -> History:
+        """The history they make; without a bins table, bins are in UTC and of mixed waste."""
+        return History.of(self.readings, self.emptyings, self.bins)
+
+    def rejected_rows(self) -> pd.DataFrame:
+        """All rows set aside: table, row, bin_id, reason, detail and the source's columns as text."""
+        rows = pd.concat([aside.frame.assign(table=name) for name, aside in self.rejected.items()], ignore_index=True)
+        return rows[["table", *(name for name in rows.columns if name != "table")]]
+
+
+def read_inputs(
+    readings: str,
+    bins: str | None = None,
+    emptyings: str | None = None,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    timezone: str | None = None,
+) -> Inputs:
+    """Read and clean files or databases; a Brimcast store brings its own bins and emptyings unless others are given.
+
+    Raises InputError when a table cannot be read; no usable row is no error here (see `need_readings`).
+    """
+    if is_store(readings):
+        bins, emptyings = bins or readings, emptyings or readings
+    shares = share_mapping(mapping or {})
+    rows: dict[str, int] = {}
+    rejected: dict[str, Rejected] = {}
+    unknown: dict[str, tuple[str, ...]] = {}
+
+    def read(source: str, table: str) -> pd.DataFrame:
+        raw = read_table(source, table, mapping=shares[table], timezone=timezone)
+        rows[table], unknown[table] = len(raw), unknown_columns(raw, table)
+        return raw
+
+    known: Bins | None = None
+    reported = Emptyings.none()
+    if bins is not None:
+        known, rejected["bins"] = clean_bins(read(bins, "bins"), timezone=timezone)
+    cleaned = clean(read(readings, "readings"), known, timezone=timezone)
+    rejected["readings"] = cleaned.rejected
+    if emptyings is not None:
+        reported, rejected["emptyings"] = clean_emptyings(read(emptyings, "emptyings"), known, timezone=timezone)
+    return Inputs(cleaned.readings, known, reported, rows, rejected, unknown)
+
+
+def need_readings(inputs: Inputs, source: str) -> None:
+    """Raise InputError when not one reading is usable."""
+    if not len(inputs.readings):
+        frame = inputs.rejected["readings"].frame
+        counts = ", ".join(f"{n:,} {reason}" for reason, n in inputs.rejected["readings"].counts().items())
+        raise InputError(
+            f"None of the {inputs.rows['readings']:,} rows of {source} is usable ({counts}; "
+            f"row {frame['row'].iloc[0]}: {frame['detail'].iloc[0]})",
+            expected="at least one reading",
+            remedy="See each row's reason with: brimcast data check --readings R --rejected OUT.csv",
+        )
