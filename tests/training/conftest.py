@@ -1,0 +1,70 @@
+"""A tiny fitted model and a migrated MLflow database, each made once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.history import History
+from data.settings import Settings
+from data.simulation import Simulation
+from training import tracking
+from training.candidate import Candidate, fit_candidate
+from training.inputs import read_history
+from training.registry import enter
+
+tracking.set_environment()  # tests import MLflow themselves
+
+
+@pytest.fixture(scope="session")
+def small_history(small_city_folder: Path) -> History:
+    """The small city as the commands read it."""
+    return read_history(str(small_city_folder / "readings.parquet"), str(small_city_folder / "bins.csv")).history
+
+
+@pytest.fixture(scope="session")
+def split(small_city: Simulation) -> pd.Timestamp:
+    """The end of what models learn from; a week of readings lies after it."""
+    return pd.Timestamp(small_city.settings.start).as_unit("us") + pd.Timedelta(days=38)
+
+
+@pytest.fixture(scope="session")
+def candidate(small_history: History, split: pd.Timestamp) -> Candidate:
+    """A model fitted on the small city before `split`, with scores and figures."""
+    return fit_candidate(small_history, "small-city/readings.parquet", until=split)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new MLflow database: making one takes seconds, copying it none."""
+    home = tmp_path_factory.mktemp("migrated")
+    _, client = tracking.connect(Settings(home=home))
+    client.search_registered_models()
+    return home / "mlflow.db"
+
+
+@pytest.fixture
+def settings(own_home: Path, migrated: Path) -> Settings:
+    """Settings of a home with an empty registry."""
+    shutil.copy(migrated, own_home / "mlflow.db")
+    return Settings(home=own_home)
+
+
+@pytest.fixture(scope="session")
+def three_versions(candidate: Candidate, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a registry in which the same model was registered three times; its artifacts are read only."""
+    home = tmp_path_factory.mktemp("three-versions")
+    shutil.copy(migrated, home / "mlflow.db")
+    for _ in range(3):
+        enter(tracking.log(candidate, "brimcast", Settings(home=home)), Settings(home=home))
+    return home / "mlflow.db"
+
+
+@pytest.fixture
+def registered(three_versions: Path, own_home: Path) -> Settings:
+    """Settings of a home whose registry holds three versions: 1 is the champion, 3 the challenger."""
+    shutil.copy(three_versions, own_home / "mlflow.db")
+    return Settings(home=own_home)

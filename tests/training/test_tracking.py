@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pickletools
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from data.settings import Settings
+from training import tracking
+from training.candidate import Candidate
+from training.tracking import RegistryError
+
+NAME = "brimcast"
+
+
+@pytest.fixture
+def run(candidate: Candidate, settings: Settings) -> mlflow.entities.Run:
+    registered = tracking.log(candidate, NAME, settings)
+    return client(settings).get_run(registered.run_id)
+
+
+def client(settings: Settings) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(settings.tracking_uri)
+
+
+def is_pickle(content: bytes) -> bool:
+    try:
+        list(pickletools.genops(content))
+    except Exception:
+        return False
+    return True
+
+
+def test_versions_count_up(candidate: Candidate, settings: Settings) -> None:
+    assert [tracking.log(candidate, NAME, settings).version for _ in range(2)] == [1, 2]
+
+
+def test_a_run_tells_parameters_and_the_commit(candidate: Candidate, run: mlflow.entities.Run) -> None:
+    assert run.data.params["seed"] == "0"
+    assert run.data.params["until"] == candidate.until.isoformat()
+    assert run.data.tags["git_commit"]
+    assert run.data.tags["fingerprint"] == candidate.fingerprint
+
+
+def test_a_run_tells_the_data_by_fingerprint_and_span(candidate: Candidate, run: mlflow.entities.Run) -> None:
+    (given,) = run.inputs.dataset_inputs
+    assert given.dataset.digest == candidate.fingerprint
+    assert "small-city/readings.parquet" in given.dataset.source
+    tags = {tag.key: tag.value for tag in given.tags}
+    first, last = candidate.history.span or (None, None)
+    assert (tags["span_start"], tags["span_end"]) == (str(first), str(last))
+    assert tags["bins"] == "12"
+
+
+def test_a_run_tells_scores_by_horizon_and_stream(candidate: Candidate, run: mlflow.entities.Run) -> None:
+    assert candidate.scores is not None
+    assert run.data.metrics["crps"] == pytest.approx(candidate.scores.loc["overall", "crps"])
+    assert run.data.metrics["crps_24h"] == pytest.approx(candidate.scores.loc[24, "crps"])
+    streams = set(candidate.history.bins.frame["stream"])
+    assert {name.split("/")[0] for name in run.data.metrics if "/" in name} <= streams
+    assert any(name.endswith("/cover80_6h") for name in run.data.metrics)
+
+
+def test_a_run_holds_the_figures(run: mlflow.entities.Run, settings: Settings) -> None:
+    names = {Path(found.path).name for found in client(settings).list_artifacts(run.info.run_id, "figures")}
+    assert names == {"fan_charts.png", "p_full_reliability.png", "coverage.png"}
+
+
+def test_nothing_in_the_logged_model_is_a_pickle(run: mlflow.entities.Run, settings: Settings) -> None:
+    (models,) = {path.parent for path in (settings.home / "artifacts").rglob("MLmodel")}
+    files = [path for path in models.rglob("*") if path.is_file()]
+    assert {"model.json", "MLmodel", "input_example.json"} <= {path.name for path in files}
+    assert [path for path in files if is_pickle(path.read_bytes())] == []
+    assert [path for path in files if path.suffix in (".pkl", ".pickle", ".joblib", ".skops", ".py")] == []
+
+
+def test_the_model_has_a_signature_and_an_input_example(run: mlflow.entities.Run, settings: Settings) -> None:
+    (file,) = (settings.home / "artifacts").rglob("MLmodel")
+    info = mlflow.models.Model.load(str(file.parent))
+    assert info.signature.inputs.input_names() == ["bin_id", "as_of", "at"]
+    assert {"q05", "q50", "q95", "mean", "p_full", "status", "model_version"} <= set(
+        info.signature.outputs.input_names()
+    )
+    assert info.saved_input_example_info is not None
+
+
+def test_a_version_is_described_by_its_data_and_scores(run: mlflow.entities.Run, settings: Settings) -> None:
+    told = client(settings).get_model_version(NAME, "1")
+    assert "80% interval covers" in told.description
+    assert told.tags["git_commit"]
+
+
+def test_artifacts_lie_in_our_home(
+    candidate: Candidate, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tracking.log(candidate, NAME, settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_logging_leaves_the_store_of_the_process_alone(candidate: Candidate, settings: Settings) -> None:
+    before = mlflow.get_tracking_uri()
+    tracking.log(candidate, NAME, settings)
+    assert mlflow.get_tracking_uri() == before
+
+
+def test_asking_makes_no_database(own_home: Path) -> None:
+    assert tracking.find(NAME, "champion", Settings(home=own_home)) is None
+    assert list(own_home.iterdir()) == []
+
+
+def test_a_database_that_is_none_is_told(own_home: Path) -> None:
+    (own_home / "mlflow.db").write_text("not a database, and long enough to be taken for one" * 50)
+    with pytest.raises(RegistryError, match="MLFLOW_TRACKING_URI"):
+        tracking.find(NAME, "champion", Settings(home=own_home))
+
+
+def test_a_server_that_is_down_is_told_without_its_password(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RegistryError) as told:
+        tracking.find(NAME, "champion", Settings(home=own_home, tracking_uri="http://me:secret@127.0.0.1:9"))
+    assert "secret" not in str(told.value)
+
+
+def test_importing_tracking_loads_no_mlflow() -> None:
+    code = "import training.tracking, training.registry, training.commands, sys; print('mlflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,3 @@
+from training.commands import main
+
+main()

@@ -1,0 +1,42 @@
+"""Words of the command line read into values: times, durations and lists of horizons."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import typer
+
+from data.times import EXAMPLE, read_times
+
+UNITS_H = {"min": 1 / 60, "m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}
+LONGEST_H = 336.0
+
+
+def time_of(text: str) -> pd.Timestamp:
+    """An ISO 8601 time with an offset, in UTC. Raises typer.BadParameter (a wrong call)."""
+    times = read_times(pd.Series([text], dtype="str"))
+    if times.naive[0]:
+        raise typer.BadParameter(f"{text} has no UTC offset. Add one, such as {text}Z (UTC) or {EXAMPLE}.")
+    if times.missing[0] or times.bad[0]:
+        raise typer.BadParameter(f"{text!r} is not a time. Expected ISO 8601 with an offset, such as {EXAMPLE}.")
+    return pd.Timestamp(times.utc.iloc[0])
+
+
+def duration_of(text: str) -> pd.Timedelta:
+    """A duration such as 6h, 30min or 2d, above zero. Raises typer.BadParameter."""
+    matched = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
+    hours = float(matched[1]) * UNITS_H.get(matched[2], 0.0) if matched else 0.0
+    if hours <= 0:
+        raise typer.BadParameter(f"{text!r} is not a duration. Expected such as 6h, 30min or 2d.")
+    return pd.Timedelta(hours=hours)
+
+
+def horizons_of(text: str) -> list[float]:
+    """Horizons in hours from a list such as 6h,12h,3d: rising, each once, up to 14 days. Raises typer.BadParameter."""
+    hours = sorted({duration_of(part) / pd.Timedelta(hours=1) for part in text.split(",") if part.strip()})
+    if not hours:
+        raise typer.BadParameter("No horizon is named. Expected such as 6h,12h,24h.")
+    if hours[-1] > LONGEST_H:
+        raise typer.BadParameter(f"{hours[-1]:g} h is beyond what is forecast, 14 days.")
+    return hours

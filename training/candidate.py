@@ -1,0 +1,160 @@
+"""A freshly fitted model with the evidence for it: scores on windows it has not learned from, and figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from data.history import History
+from training.rules import known_by
+from training.figures import coverage_chart, fan_charts, reliability_chart
+from training.labels import asks, label
+from training.model import FillModel
+from training.scores import METRICS, reliability, row_scores, summary, summary_by
+
+HORIZONS_H = (6.0, 12.0, 24.0, 48.0, 72.0)
+EVERY = pd.Timedelta(hours=6)
+HELD_BACK = pd.Timedelta(days=14)
+LEAST = pd.Timedelta(days=3)
+LEAST_TO_LEARN = pd.Timedelta(days=28)
+SCORED_BINS = 500
+FAN_BINS, FAN_H, FAN_BEFORE_H = 4, 72, 48
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What `tracking.log` keeps of one fit.
+
+    history: what was heard by `until`, the moment up to which the model learned; source: where the readings came from;
+    rows: `scores.row_scores` with the bin's stream, None where nothing could be scored; scored_on: those windows, in
+    words.
+    """
+
+    model: FillModel
+    history: History
+    until: pd.Timestamp
+    source: str
+    seed: int
+    rows: pd.DataFrame | None
+    scored_on: str
+    figures: dict[str, Figure] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> pd.DataFrame | None:
+        """Scores by horizon and overall."""
+        return None if self.rows is None else summary(self.rows)
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of what the model learned from."""
+        return str(self.model.card["fingerprint"])
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What made the fit what it is."""
+        given = self.model.card.get("parameters", {})
+        return {"seed": self.seed, "until": self.until.isoformat(), "scored_on": self.scored_on, **given}
+
+    def metrics(self) -> dict[str, float]:
+        """Flat names for MLflow: crps, crps_24h, paper/crps, paper/crps_24h …; what is not finite is left out."""
+        if self.rows is None:
+            return {}
+        flat = _flat(summary(self.rows), "")
+        for stream, table in summary_by(self.rows, "stream").groupby(level="stream"):
+            flat |= _flat(table.droplevel("stream"), re.sub(r"[^\w. -]", "_", str(stream)) + "/")
+        return flat
+
+
+def fit_candidate(
+    history: History,
+    source: str,
+    *,
+    until: pd.Timestamp | None = None,
+    seed: int = 0,
+    evaluate: bool = True,
+    say: Callable[[str], None] = lambda step: None,
+) -> Candidate:
+    """Fit on what was heard by `until` (None: all) and score on windows that the fit has not seen.
+
+    Readings of at least three days after `until` are such windows (the first 14 days). Without them the same recipe
+    is fitted once more without its last 14 days, and scored on these; `evaluate=False` spares that.
+    Raises InputError where there is nothing to learn from.
+    """
+    past, end = known_by(history, until)
+    model = FillModel.fit(past, until=end, seed=seed, progress=say)
+    candidate = Candidate(model, past, end, source, seed, None, "nothing")
+    if not evaluate:
+        return candidate
+    first, last = history.span or (end, end)
+    if last - end >= LEAST:
+        return _scored(candidate, model, history, end, min(last, end + HELD_BACK), "held-out", say)
+    start = end - HELD_BACK
+    if start - first < LEAST_TO_LEARN:
+        say("too short a history to hold back two weeks: no scores")
+        return candidate
+    say("the same without the last 14 days, to score it on them")
+    rehearsal = FillModel.fit(past.until(start), until=start, seed=seed, progress=lambda step: None)
+    return _scored(candidate, rehearsal, past, start, end, "held-back", say)
+
+
+def _scored(
+    candidate: Candidate,
+    model: FillModel,
+    history: History,
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    kind: str,
+    say: Callable[[str], None],
+) -> Candidate:
+    """The candidate with the scores and figures of `model` on the windows from `start` to `end`."""
+    say("scoring")
+    ids = history.readings.frame["bin_id"].unique()
+    if len(ids) > SCORED_BINS:  # enough to judge by
+        chosen = np.random.default_rng(candidate.seed).choice(len(ids), SCORED_BINS, replace=False)
+        history = history.select(sorted(ids[chosen]))
+    windows = label(history.readings, asks(history.readings, start, end, EVERY, HORIZONS_H), history.emptyings)
+    if windows.empty:
+        say("no window without an emptying could be scored")
+        return candidate
+    streams = history.bins.unique["stream"]
+    windows = windows.assign(stream=windows["bin_id"].map(streams).fillna("mixed"))
+    rows = row_scores(windows, model.forecast_windows(history, windows[["bin_id", "as_of", "at"]]))
+    words = f"{len(windows):,} {kind} windows from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+    figures = {
+        "fan_charts": _fans(model, history, start, end, streams),
+        "p_full_reliability": reliability_chart(reliability(rows)),
+        "coverage": coverage_chart(rows),
+    }
+    return Candidate(
+        candidate.model, candidate.history, candidate.until, candidate.source, candidate.seed, rows, words, figures
+    )
+
+
+def _fans(model: FillModel, history: History, start: pd.Timestamp, end: pd.Timestamp, streams: pd.Series) -> Figure:
+    """Forecasts of the bins most read, from the middle of the span, hour by hour, with the readings around."""
+    as_of = start + (end - start) / 2
+    frame = history.readings.frame
+    near = frame[
+        frame["measured_at"].between(as_of - pd.Timedelta(hours=FAN_BEFORE_H), as_of + pd.Timedelta(hours=FAN_H))
+    ]
+    bins = near["bin_id"].value_counts(sort=True).index[:FAN_BINS].sort_values()
+    hours = np.tile(np.arange(FAN_H + 1), len(bins))
+    windows = pd.DataFrame({"bin_id": bins.repeat(FAN_H + 1).astype("str"), "as_of": as_of})
+    windows["at"] = windows["as_of"] + pd.to_timedelta(hours, unit="h")
+    windows = windows.astype({"as_of": "datetime64[us, UTC]", "at": "datetime64[us, UTC]"})
+    return fan_charts(model.forecast_windows(history, windows), near, streams.to_dict())
+
+
+def _flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:
+    """Table of scores by horizon as name -> value."""
+    named: dict[str, Any] = {}
+    for index, row in table[METRICS].iterrows():
+        suffix = "" if index == "overall" else f"_{index}h"
+        named |= {f"{prefix}{metric}{suffix}": float(value) for metric, value in row.items()}
+    return {name: value for name, value in named.items() if np.isfinite(value)}

@@ -1,0 +1,101 @@
+"""What the commands and the pyfunc door read: a clean History, and the windows to forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.bins import Bins
+from data.cleaning import clean, clean_bins, clean_emptyings
+from data.errors import InputError
+from data.faults import ids
+from data.history import History
+from data.readings import Rejected
+from data.sources import read_table
+from data.times import EXAMPLE, read_times
+
+TIMES = ("as_of", "at")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A clean history and what there is to say about how it came to be (set aside rows, ignored columns)."""
+
+    history: History
+    notes: tuple[str, ...]
+
+
+def read_history(
+    readings: str,
+    bins: str | None = None,
+    emptyings: str | None = None,
+    *,
+    timezone: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> Heard:
+    """Read and clean the tables at these files or database URLs. Raises InputError where nothing is left to use."""
+    notes: list[str] = []
+    known: Bins | None = None
+    if bins is not None:
+        known, set_aside = clean_bins(read_table(bins, "bins", timezone=timezone), timezone=timezone)
+        notes += _told(set_aside, "bins")
+    raw = read_table(readings, "readings", mapping=mapping, timezone=timezone)
+    cleaned = clean(raw, known, timezone=timezone)
+    notes += _told(cleaned.rejected, f"{cleaned.rows:,} readings")
+    if cleaned.unknown_columns:
+        notes.append(f"Ignored columns of the readings: {', '.join(cleaned.unknown_columns)}")
+    if len(cleaned.readings) == 0:
+        raise InputError(
+            f"None of the {cleaned.rows:,} rows of {Path(readings).name} is a usable reading. " + " ".join(notes),
+            expected="readings with bin_id, measured_at and fill_pct from -5 to 200",
+            remedy=f"See every row's reason with: brimcast data check --readings {Path(readings).name}.",
+        )
+    if known is None:
+        known = Bins.named(cleaned.readings.frame["bin_id"].unique(), timezone or "UTC")
+        notes.append(f"No bins table: every bin is taken for mixed waste on {timezone or 'UTC'} time")
+    told = None
+    if emptyings is not None:
+        told, set_aside = clean_emptyings(
+            read_table(emptyings, "emptyings", timezone=timezone), known, timezone=timezone
+        )
+        notes += _told(set_aside, "emptyings")
+    return Heard(History.of(cleaned.readings, told, known), tuple(notes))
+
+
+def read_windows(source: str, *, timezone: str | None = None) -> pd.DataFrame:
+    """The windows of a file or database URL: bin_id, as_of, at (UTC), in their order. Raises InputError."""
+    raw = read_table(source, "windows", timezone=timezone).reset_index(drop=True)
+    windows = pd.DataFrame({"bin_id": ids(raw, "bin_id")})
+    for name in TIMES:
+        times = read_times(raw[name], timezone)
+        _refuse(times.naive, raw[name], source, f"{name} without a UTC offset", "Name its zone with --timezone.")
+        _refuse(times.missing | times.bad, raw[name], source, f"{name} that is no time", "Correct it.")
+        windows[name] = times.utc
+    _refuse(windows["bin_id"].isna().to_numpy(), raw["bin_id"], source, "no bin_id", "Name the bin.")
+    early = (windows["at"] < windows["as_of"]).to_numpy()
+    _refuse(early, raw["at"], source, "`at` before as_of", "A forecast is of a moment after it is made: correct it.")
+    return windows
+
+
+def _refuse(wrong: NDArray[np.bool_], values: pd.Series, source: str, what: str, remedy: str) -> None:
+    if wrong.any():
+        first = int(wrong.argmax())
+        count = int(wrong.sum())
+        raise InputError(
+            f"Row {first} of {source} (counted from 0) has {what}: {values.iloc[first]!r}; {count:,} such rows",
+            expected="bin_id, as_of and at in every row, ISO 8601 with an offset",
+            remedy=remedy,
+            example=f"bin-1,{EXAMPLE},2025-02-01T06:00:00+01:00",
+        )
+
+
+def _told(rejected: Rejected, table: str) -> list[str]:
+    if not len(rejected):
+        return []
+    counts = ", ".join(f"{n:,} {reason}" for reason, n in rejected.counts().items())
+    return [f"Set aside {len(rejected):,} rows of {table}: {counts}"]

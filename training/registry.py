@@ -1,0 +1,175 @@
+"""Which registered version answers: champion and challenger, promotion, one step back, and the local copy."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import tempfile
+from pathlib import Path
+
+from data.errors import InputError
+from data.outputs import whole
+from data.settings import Settings, read_settings
+from training import tracking
+from training.tracking import Registered, RegistryError
+
+NAME = "brimcast"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
+ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
+REGISTERED = "registered.json"
+COPYING = ".copying-"
+
+
+def check_name(name: str) -> str:
+    """The name of a registered model, if it is one: it also names a folder. Raises InputError."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
+        raise InputError(
+            f"{name!r} is not the name of a registered model",
+            expected="letters, digits, '_', '-' and '.'",
+            remedy="Choose another --name.",
+            example=NAME,
+        )
+    return name
+
+
+def enter(registered: Registered, settings: Settings) -> Registered:
+    """Make a newly registered version the challenger, and the champion where there is none yet."""
+    tracking.set_alias(registered.name, CHALLENGER, registered.version, settings)
+    if tracking.find(registered.name, CHAMPION, settings) is None:
+        tracking.set_alias(registered.name, CHAMPION, registered.version, settings)
+    return found(registered.name, registered.version, settings)
+
+
+def promote(name: str, version: int | None, settings: Settings) -> tuple[Registered, Registered | None]:
+    """Make a version (default: the challenger) the champion; returns it and the champion before, if another was.
+
+    The champion before is remembered for `rollback`. Promoting the champion again changes nothing.
+    """
+    chosen = found(name, CHALLENGER if version is None else version, settings)
+    before = tracking.find(name, CHAMPION, settings)
+    if before is not None and before.version == chosen.version:
+        return chosen, None
+    # Remembered first: whatever stops us between the two, `rollback` never leads to the wrong version.
+    if before is not None:
+        tracking.set_alias(name, PREVIOUS, before.version, settings)
+    tracking.set_alias(name, CHAMPION, chosen.version, settings)
+    return found(name, chosen.version, settings), before
+
+
+def rollback(name: str, settings: Settings) -> tuple[Registered, Registered]:
+    """Make the champion before the last promotion the champion again; returns it and the one it replaces.
+
+    One step: the memory is used up. Raises InputError where nothing is remembered.
+    """
+    now = found(name, CHAMPION, settings)
+    previous = tracking.find(name, PREVIOUS, settings)
+    if previous is None or previous.version == now.version:
+        raise InputError(
+            f"There is nothing to roll back to: version {now.version} of {name} is the champion, "
+            "and no promotion stands before it",
+            expected="a champion that `promote` has put there since the last rollback",
+            remedy="Promote the version you want instead.",
+            example="brimcast training promote 3",
+        )
+    tracking.set_alias(name, CHAMPION, previous.version, settings)
+    tracking.remove_alias(name, PREVIOUS, settings)
+    return found(name, previous.version, settings), now
+
+
+def found(name: str, wanted: str | int, settings: Settings) -> Registered:
+    """The version that an alias or number names. Raises InputError where there is none."""
+    registered = tracking.find(check_name(name), wanted, settings)
+    if registered is None:
+        what = f"version {wanted}" if isinstance(wanted, int) else wanted
+        raise InputError(
+            f"The registry has no {what} of a model named {name}",
+            expected="a version that has been fitted and registered",
+            remedy="Fit one, or check --name, BRIMCAST_HOME and MLFLOW_TRACKING_URI.",
+            example="brimcast training fit --readings readings.parquet --bins bins.csv",
+        )
+    return registered
+
+
+def local_copy(name: str = NAME, wanted: str | int = CHAMPION, settings: Settings | None = None) -> tuple[Path, int]:
+    """A folder that `FillModel.load` reads, with the version that an alias or number names; and that version.
+
+    Lies in `home/models/<name>/<version>/`, copied there once, whole or not at all. Where the registry does not
+    answer, the copy that answered last is returned and a warning logged. Raises InputError where the registry knows
+    no such version, RegistryError where it does not answer and there is no copy.
+    """
+    settings = settings or read_settings()
+    try:
+        if not tracking.begun(settings) and _last_version(name, wanted, settings) is not None:
+            raise RegistryError(
+                f"The registry {settings.tracking_uri} is gone",
+                expected="the database of before",
+                remedy="Check BRIMCAST_HOME and MLFLOW_TRACKING_URI.",
+            )
+        registered = found(name, wanted, settings)
+        folder = _copied(registered, settings)
+    except RegistryError as error:
+        kept = last_copy(name, wanted, settings)
+        if kept is None:
+            raise
+        logging.getLogger(__name__).warning("%s Going on with version %d, copied before.", error, kept[1])
+        return kept
+    if isinstance(wanted, str):
+        with whole(_pointer(name, wanted, settings)) as draft:
+            draft.write_text(str(registered.version))
+    return folder, registered.version
+
+
+def last_copy(
+    name: str = NAME, wanted: str | int = CHAMPION, settings: Settings | None = None
+) -> tuple[Path, int] | None:
+    """The copy that `local_copy` returned last, without asking the registry (and without importing MLflow)."""
+    settings = settings or read_settings()
+    version = _last_version(name, wanted, settings)
+    if version is None:
+        return None
+    folder = _models(name, settings) / str(version)
+    return (folder, version) if (folder / REGISTERED).exists() else None
+
+
+def registered_as(folder: Path) -> dict[str, object]:
+    """What `local_copy` noted of a folder: name, version and run_id; nothing for a folder that is no copy."""
+    note = folder / REGISTERED
+    return dict(json.loads(note.read_text())) if note.exists() else {}
+
+
+def _copied(registered: Registered, settings: Settings) -> Path:
+    models = _models(registered.name, settings)
+    folder = models / str(registered.version)
+    note = {"name": registered.name, "version": registered.version, "run_id": registered.run_id}
+    if registered_as(folder) == note:
+        return folder
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=COPYING, dir=models) as scratch:
+        draft = Path(scratch) / "model"
+        tracking.download(registered, draft, settings)
+        (draft / REGISTERED).write_text(json.dumps(note))
+        if folder.exists():  # of another registry, that counted the same
+            folder.replace(Path(scratch) / "former")
+        try:
+            draft.replace(folder)
+        except OSError:  # another process was faster
+            if registered_as(folder) != note:
+                raise
+    return folder
+
+
+def _last_version(name: str, wanted: str | int, settings: Settings) -> int | None:
+    if isinstance(wanted, int):
+        return wanted
+    pointer = _pointer(name, wanted, settings)
+    text = pointer.read_text().strip() if pointer.exists() else ""
+    return int(text) if text.isdigit() else None
+
+
+def _pointer(name: str, alias: str, settings: Settings) -> Path:
+    return _models(name, settings) / f"{alias}.txt"
+
+
+def _models(name: str, settings: Settings) -> Path:
+    return settings.home / "models" / check_name(name)
