@@ -8,6 +8,8 @@ import pandas as pd
 LEVELS = np.array([0.05, *(np.arange(1, 10) / 10), 0.95])
 COLUMNS = ["q05", *(f"q{p}" for p in range(10, 100, 10)), "q95"]
 FINE = (np.arange(100) + 0.5) / 100
+BANDS_PCT = np.array([20.0, 40.0, 60.0, 80.0, 95.0])  # near the rim there is no room to err
+BANDS = len(BANDS_PCT) + 1
 ENOUGH = 60  # residuals that a group and horizon need for quantiles of their own
 
 
@@ -15,18 +17,17 @@ ENOUGH = 60  # residuals that a group and horizon need for quantiles of their ow
 class Residuals:
     """How far truths lay from point forecasts: fine quantiles (g, h, 100) by group and horizon, in percent.
 
-    Groups are everything ('', first), the streams, and the bins, each with its evidence; with too little, a bin's
-    horizon takes its stream's, a stream's its own nearest horizon's, or everything's. Between horizons the quantiles
-    run straight; beyond the first and last they stay.
+    Groups are all together (first), then each stream and band of the level now (`BANDS_PCT`). With too little evidence
+    a band's horizon takes its stream's, a stream's its own nearest horizon's, or that of all. Between horizons the
+    quantiles run straight; beyond the first and last they stay.
     """
 
     streams: pd.Index
-    bin_ids: pd.Index
     horizons_h: np.ndarray
     values: np.ndarray
 
     @classmethod
-    def of(cls, residual: np.ndarray, horizon_h: np.ndarray, stream: np.ndarray, bin_id: np.ndarray) -> Residuals:
+    def of(cls, residual: np.ndarray, horizon_h: np.ndarray, stream: np.ndarray, level_pct: np.ndarray) -> Residuals:
         """From the residuals of calibration windows, whose horizons come from a short grid."""
         horizons, at = np.unique(horizon_h, return_inverse=True) if len(horizon_h) else (np.array([24.0]), horizon_h)
         everything = _quantiles(residual, np.zeros(len(residual), dtype=int), at, 1, len(horizons))
@@ -35,25 +36,20 @@ class Residuals:
             everything[:] = np.quantile(residual, FINE) if len(residual) else 0.0
         of_stream, streams = pd.factorize(pd.Series(stream, dtype=object), sort=True)
         by_stream = _nearest(_quantiles(residual, of_stream, at, len(streams), len(horizons)))
-        by_stream = np.where(np.isnan(by_stream), everything, by_stream)
-        of_bin, bins = pd.factorize(pd.Series(bin_id, dtype=object), sort=True)
-        by_bin = _quantiles(residual, of_bin, at, len(bins), len(horizons))
-        home = np.zeros(len(bins), dtype=int)
-        home[of_bin] = of_stream
-        by_bin = np.where(np.isnan(by_bin), by_stream[home], by_bin)
-        values = np.concatenate([everything, by_stream, by_bin])
-        return cls(pd.Index(streams), pd.Index(bins), horizons, values)
+        by_stream = np.repeat(np.where(np.isnan(by_stream), everything, by_stream), BANDS, axis=0)
+        by_band = _quantiles(residual, of_stream * BANDS + _band(level_pct), at, len(by_stream), len(horizons))
+        by_band = np.where(np.isnan(by_band), by_stream, by_band)
+        return cls(pd.Index(streams), horizons, np.concatenate([everything, by_band]))
 
     @classmethod
     def none(cls) -> Residuals:
         """No spread at all."""
-        return cls.of(np.zeros(0), np.zeros(0), np.zeros(0, dtype=object), np.zeros(0, dtype=object))
+        return cls.of(np.zeros(0), np.zeros(0), np.zeros(0, dtype=object), np.zeros(0))
 
-    def spread(self, point: np.ndarray, horizon_h: np.ndarray, stream: np.ndarray, bin_id: pd.Series) -> np.ndarray:
+    def spread(self, point: np.ndarray, horizon_h: np.ndarray, stream: np.ndarray, level_pct: np.ndarray) -> np.ndarray:
         """(m, 100) fine quantiles of the fill around point forecasts, clipped to 0-100."""
-        of_stream = self.streams.get_indexer(pd.Index(stream)) + 1
-        of_bin = self.bin_ids.get_indexer(pd.Index(bin_id))
-        group = np.where(of_bin >= 0, of_bin + 1 + len(self.streams), of_stream)
+        of_stream = self.streams.get_indexer(pd.Index(stream))
+        group = np.where(of_stream >= 0, 1 + of_stream * BANDS + _band(level_pct), 0)
         last = len(self.horizons_h) - 1
         right = np.minimum(np.clip(np.searchsorted(self.horizons_h, horizon_h), 1, max(last, 1)), last)
         left = np.maximum(right - 1, 0)
@@ -61,6 +57,10 @@ class Residuals:
         share = np.clip((horizon_h - self.horizons_h[left]) / width, 0, 1)[:, None]
         fine = self.values[group, left] * (1 - share) + self.values[group, right] * share
         return (point.clip(0, 100)[:, None] + fine).clip(0, 100)
+
+
+def _band(level_pct: np.ndarray) -> np.ndarray:
+    return np.digitize(np.nan_to_num(level_pct), BANDS_PCT)
 
 
 def _quantiles(residual: np.ndarray, group: np.ndarray, at: np.ndarray, groups: int, horizons: int) -> np.ndarray:

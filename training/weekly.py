@@ -25,6 +25,11 @@ class Weekly:
     bin_ids: pd.Index
     rate: np.ndarray
 
+    @classmethod
+    def none(cls) -> Weekly:
+        """Nothing rises; the one row is the fleet's."""
+        return cls(pd.Index([], dtype="str"), np.zeros((1, WEEK_H)))
+
     def integral(self, code: np.ndarray, local_h: np.ndarray) -> np.ndarray:
         """(m,) fill accumulated from an arbitrary zero to local hours since 1970: differences are expected rises."""
         cumulative = np.concatenate([np.zeros((len(self.rate), 1)), np.cumsum(self.rate, axis=1)], axis=1)
