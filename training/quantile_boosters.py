@@ -77,7 +77,8 @@ class QuantileBoosters:
             [
                 now.level_pct, now.smooth_pct, now.age_h, now.cycle_h, now.step_h, now.risen_pct[:, :5],
                 now.risen_pct / seen, (now.risen_pct + 5) / (now.usual_pct + 5), now.seen_h[:, -1], own_rate,
-                pd.Index(self.streams).get_indexer(pd.Index(asked.stream)), local_h % 24, (local_h + MONDAY_H) // 24 % 7,
+                pd.Index(self.streams).get_indexer(pd.Index(asked.stream)), local_h % 24,
+                (local_h + MONDAY_H) // 24 % 7,
             ]
         )  # fmt: skip
         end_h = local_h[o] + asked.horizon_h

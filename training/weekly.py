@@ -88,7 +88,7 @@ def weekly(lines: Timelines, offset_h: np.ndarray, *, cell_h: int = 1, evidence_
     per_h = found.rise_pct / np.maximum(found.hours, 1e-9)
     risen = np.bincount(cell, weights=part * per_h[owner], minlength=n * size).reshape(n, size)
     fleet = risen.sum() / max(seen.sum(), 1e-9)
-    mean = (risen.sum(axis=1) + fleet * 168) / (seen.sum(axis=1) + 168)
+    mean = (risen.sum(axis=1) + fleet * evidence_h) / (seen.sum(axis=1) + evidence_h)
     rate = (risen + mean[:, None] * evidence_h) / (seen + evidence_h)
     return Weekly(lines.bin_ids, np.repeat(np.maximum(rate, 0), cell_h, axis=1))
 

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data.errors import InputError
+from data.history import History
+from training.baselines import Forecaster
+from training.labels import asks, label
+from training.report import report
+from training.scores import KEY, row_scores, summary
+from training.states import Asked
+
+SLICES = ("stream", "day", "level_now")
+LEVEL_EDGES_PCT = [-np.inf, 25.0, 50.0, 75.0, 95.0, np.inf]
+LEVEL_NAMES = ["0-25", "25-50", "50-75", "75-95", "95-100"]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts of many origins, and what came true.
+
+    windows: every window asked (bin_id, as_of, at, stream, day, level_now), with horizon_h and y where it could be
+    scored, NaN elsewhere; forecasts: the contract's table by forecaster, rows as `windows`.
+    """
+
+    windows: pd.DataFrame
+    forecasts: Mapping[str, pd.DataFrame]
+    _rows: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def scorable(self) -> pd.DataFrame:
+        """The windows that can be scored, with their position in `windows` as index."""
+        return self.windows.dropna(subset="y")
+
+    def rows(self, name: str) -> pd.DataFrame:
+        """`row_scores` of one forecaster."""
+        if name not in self._rows:
+            scorable = self.scorable
+            made = self.forecasts[name].iloc[scorable.index.to_numpy()]
+            self._rows[name] = row_scores(scorable.reset_index(drop=True), made)
+        return self._rows[name]
+
+    def scorecard(self, by: Sequence[str] = ("stream",)) -> pd.DataFrame:
+        """Scores by forecaster, slice and horizon: columns model, slice, value, horizon_h, and those of `summary`.
+
+        The slice 'all' holds every window; `by` names columns of `windows` to slice by besides.
+        """
+        parts = []
+        for name in self.forecasts:
+            rows = self.rows(name)
+            parts.append(_table(rows, name, "all", "all"))
+            for column in by:
+                groups = rows.groupby(column, sort=True, observed=True)
+                parts += [_table(part, name, column, str(value)) for value, part in groups]
+        return pd.concat(parts, ignore_index=True)
+
+    def save(self, path: Path) -> None:
+        """Write one Parquet table: a row per window and forecaster (model, the window, y, and its forecast)."""
+        facts = self.windows.drop(columns=KEY).reset_index(drop=True)
+        parts = [
+            pd.concat([made.reset_index(drop=True), facts], axis=1).assign(model=name)
+            for name, made in self.forecasts.items()
+        ]
+        pd.concat(parts, ignore_index=True).to_parquet(path, index=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Backtest:
+        """Read what `save` wrote."""
+        whole = pd.read_parquet(path)
+        facts = [*KEY, *SLICES, "horizon_h", "y"]
+        parts = {str(name): part.reset_index(drop=True) for name, part in whole.groupby("model", sort=False)}
+        windows = next(iter(parts.values()))[facts]
+        columns = [c for c in whole.columns if c not in {*SLICES, "horizon_h", "y", "model"}]
+        return cls(windows, {name: part[columns] for name, part in parts.items()})
+
+    def html(self, path: Path) -> None:
+        """Write a report that opens anywhere, offline: CRPS, coverage and reliability of every forecaster."""
+        rows = {name: self.rows(name) for name in self.forecasts}
+        path.write_text(report(self.scorecard(SLICES), rows, len(self.windows)), encoding="utf-8")
+
+
+def backtest(
+    forecasters: Mapping[str, Forecaster],
+    history: History,
+    *,
+    start: pd.Timestamp,
+    end: pd.Timestamp | None = None,
+    every: pd.Timedelta,
+    horizons_h: Sequence[float],
+    truth: pd.DataFrame | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Backtest:
+    """Ask every forecaster at origins start, start + every, … and hold the answers against what came true.
+
+    Forecasters are asked every window up to `end` (default: the last reading), not only those that can be scored:
+    which those are gives something away. They must be fitted on what was heard before `start`. `truth` as in `label`.
+    Raises InputError where no window can be scored.
+    """
+    span = history.span
+    if span is None:
+        raise InputError("a history without readings", expected="readings to test on", remedy="Load readings first.")
+    asked = asks(history.readings, start, span[1] if end is None else end, every, horizons_h)
+    say = progress or (lambda _: None)
+    say(f"{len(asked)} windows of {asked['bin_id'].nunique()} bins from {start:%Y-%m-%d %H:%M}")
+    emptyings = history.emptyings if truth is not None or len(history.emptyings) else None
+    labelled = label(history.readings, asked.assign(row=np.arange(len(asked))), emptyings, truth)
+    if len(labelled) == 0:
+        raise InputError(
+            f"no window from {start} on that can be scored",
+            expected="bins with readings at both ends of a window and no emptying between",
+            remedy="Choose an earlier --from, or shorter --horizons.",
+        )
+    truths = labelled.set_index("row")[["horizon_h", "y"]].reindex(range(len(asked)))
+    windows = pd.concat([asked, truths, _slices(history, asked)], axis=1)
+    say(f"{len(labelled)} of them can be scored")
+    forecasts = {}
+    for name, forecaster in forecasters.items():
+        say(f"forecasting: {name}")
+        forecasts[name] = forecaster.forecast_windows(history, asked)
+    return Backtest(windows, forecasts)
+
+
+def _slices(history: History, asked: pd.DataFrame) -> pd.DataFrame:
+    """Stream, weekday or weekend of `as_of` in local time, and the band of the newest level known by hindsight."""
+    facts = Asked.of(asked, history)
+    local_day = np.floor((facts.as_of_us / 3.6e9 + facts.offset_h) / 24).astype(np.int64) + 3  # 1970-01-01: Thursday
+    day = np.where(local_day % 7 >= 5, "weekend", "weekday")[facts.origin]
+    frame = history.readings.latest()[["bin_id", "measured_at", "fill_pct"]].sort_values("measured_at", kind="stable")
+    ordered = asked.assign(row=np.arange(len(asked))).sort_values("as_of", kind="stable")
+    newest = pd.merge_asof(ordered, frame, left_on="as_of", right_on="measured_at", by="bin_id").sort_values("row")
+    level = pd.cut(newest["fill_pct"].to_numpy(), LEVEL_EDGES_PCT, labels=LEVEL_NAMES, right=False)
+    stream = facts.stream[facts.origin]
+    return pd.DataFrame({"stream": stream, "day": day, "level_now": np.asarray(level, dtype=object)}, dtype="str")
+
+
+def _table(rows: pd.DataFrame, model: str, kind: str, value: str) -> pd.DataFrame:
+    table = summary(rows).reset_index()
+    table["horizon_h"] = table["horizon_h"].astype(str)
+    for place, (column, content) in enumerate([("model", model), ("slice", kind), ("value", value)]):
+        table.insert(place, column, content)
+    return table
