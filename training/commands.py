@@ -82,8 +82,8 @@ def backtest(
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
     to: To = None,
-    every: Every = Annotated[str, typer.Option(metavar="DURATION", help="The time between origins.")]
-    horizons: Horizons = Annotated[str, typer.Option(metavar="LIST", help="Horizons, such as 6h,12h,3d.")]
+    every: Every = EVERY,
+    horizons: Horizons = HORIZONS,
     out: Annotated[Path | None, typer.Option(help="Every forecast with its score: .parquet or .csv.")] = None,
     html: Annotated[Path | None, typer.Option(help="A report to read in a browser.")] = None,
     seed: Annotated[int, typer.Option(help="The same data and seed give the same scorecard.")] = 0,
@@ -166,8 +166,8 @@ def compare(
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
     to: To = None,
-    every: Every = Annotated[str, typer.Option(metavar="DURATION", help="The time between origins.")]
-    horizons: Horizons = Annotated[str, typer.Option(metavar="LIST", help="Horizons, such as 6h,12h,3d.")]
+    every: Every = EVERY,
+    horizons: Horizons = HORIZONS,
     name: Name = NAME,
     timezone: Zone = None,
     map: Map = None,
