@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+GOOD = {"bin_id": "a", "measured_at": "2026-03-02T11:00:00Z", "fill_pct": 40}
+
+
+def reasons(answer: dict[str, Any]) -> dict[int, str]:
+    return {row["index"]: row["reason"] for row in answer["rejected"]}
+
+
+def test_good_rows_are_kept_when_others_are_bad(service: Any) -> None:
+    service.know(a=10)
+    bad = [
+        {}, 5, None, [], {**GOOD, "bin_id": "elsewhere"}, {**GOOD, "fill_pct": 999}, {**GOOD, "fill_pct": "much"},
+        {**GOOD, "measured_at": "2026-03-02T11:00:00"}, {**GOOD, "measured_at": "2026-03-02T12:06:00Z"},
+        {**GOOD, "fill_pct": None}, {**GOOD, "fill_pct": True}, {**GOOD, "fill_pct": 10**400},
+        {**GOOD, "fill_pct": [1]}, {**GOOD, "bin_id": {"x": 1}}, {**GOOD, "bin_id": "a\u0000"},
+        {**GOOD, "measured_at": "0001-01-01T00:00:00Z"}, {**GOOD, "measured_at": "9999-12-31T23:59:59-14:00"},
+        {**GOOD, "received_at": "2027-01-01T00:00:00Z"}, {**GOOD, "measured_at": 1.7e18},
+    ]  # fmt: skip
+    answer = service.post("/v1/readings", {"readings": [*bad, GOOD]})
+    assert answer["accepted"] == 1
+    assert sorted(reasons(answer)) == list(range(len(bad)))
+
+
+def test_the_same_readings_posted_again_change_nothing(service: Any) -> None:
+    service.know(a=10)
+    body = {"readings": [GOOD, {**GOOD, "measured_at": "2026-03-02T11:30:00+01:00", "fill_pct": 41.5}]}
+    assert service.post("/v1/readings", body)["accepted"] == 2
+    before = service.store.history().fingerprint()
+    assert service.post("/v1/readings", body) == {"accepted": 0, "unchanged": 2, "rejected": [], "ignored_fields": []}
+    assert service.store.history().fingerprint() == before
+
+
+def test_a_row_repeated_in_one_request_is_unchanged(service: Any) -> None:
+    service.know(a=10)
+    answer = service.post("/v1/readings", {"readings": [GOOD, GOOD, GOOD]})
+    assert (answer["accepted"], answer["unchanged"], answer["rejected"]) == (1, 2, [])
+
+
+def test_distances_become_percent_by_the_bins_scale(service: Any) -> None:
+    scaled = {"bin_id": "a", "timezone": "UTC", "empty_mm": 1200, "full_mm": 200}
+    service.ask("PUT", "/v1/bins", {"bins": [scaled]})
+    row = {"bin_id": "a", "measured_at": GOOD["measured_at"], "distance_mm": 700}
+    assert service.post("/v1/readings", {"readings": [row]})["accepted"] == 1
+    assert service.store.history().readings.frame["fill_pct"].tolist() == [50.0]
+
+
+def test_fields_that_nobody_knows_are_named(service: Any) -> None:
+    service.know(a=10)
+    assert service.post("/v1/readings", {"readings": [{**GOOD, "rssi": -90}]})["ignored_fields"] == ["rssi"]
+
+
+def test_any_bin_may_report_while_no_bins_are_known(service: Any) -> None:
+    assert service.post("/v1/readings", {"readings": [GOOD]})["accepted"] == 1
+
+
+def test_bins_are_put_and_listed(service: Any) -> None:
+    rows = [{"bin_id": f"b{i}", "timezone": "Europe/Prague", "capacity_l": 240} for i in range(5)]
+    assert service.ask("PUT", "/v1/bins", {"bins": rows}).json()["accepted"] == 5
+    assert service.ask("PUT", "/v1/bins", {"bins": rows}).json()["unchanged"] == 5
+    first = service.ask("GET", "/v1/bins?limit=3").json()
+    rest = service.ask("GET", f"/v1/bins?limit=3&after={first['next_after']}").json()
+    assert [bin_["bin_id"] for bin_ in first["bins"] + rest["bins"]] == [f"b{i}" for i in range(5)]
+    assert rest["next_after"] is None
+
+
+def test_bad_bins_are_rejected_one_by_one(service: Any) -> None:
+    rows = [
+        {"bin_id": "ok", "timezone": "UTC"}, {"bin_id": "x", "timezone": "Mars/Base"}, {"timezone": "UTC"}, 5,
+        {"bin_id": "x", "timezone": "UTC", "latitude": 91}, {"bin_id": "x", "timezone": "UTC", "capacity_l": -1},
+        {"bin_id": "x", "timezone": "UTC", "full_pct": 10**400}, {"bin_id": "x", "timezone": "UTC", "name": [1]},
+    ]  # fmt: skip
+    answer = service.ask("PUT", "/v1/bins", {"bins": rows}).json()
+    assert answer["accepted"] == 1
+    assert sorted(reasons(answer)) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_emptyings_are_kept_once(service: Any) -> None:
+    service.know(a=10)
+    body = {
+        "emptyings": [
+            {"bin_id": "a", "emptied_at": "2026-03-01T07:40:00Z"},
+            {"bin_id": "nope", "emptied_at": "2026-03-01T07:40:00Z"},
+            {"bin_id": "a", "emptied_at": "2026-03-09T07:40:00Z"},
+        ]
+    }
+    answer = service.post("/v1/emptyings", body)
+    assert answer["accepted"] == 1
+    assert reasons(answer) == {1: "unknown_bin", 2: "from_the_future"}
+    assert service.post("/v1/emptyings", body)["unchanged"] == 1
+    assert len(service.store.history().emptyings) == 1
+
+
+@pytest.mark.parametrize("rows", [[], {}, "x", None, 5, [GOOD] * 10_001])
+def test_what_is_no_list_of_rows_is_a_400(service: Any, rows: object) -> None:
+    answer = service.ask("POST", "/v1/readings", {"readings": rows})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "#/readings"
+
+
+def test_one_bin_is_told_with_its_readings_and_forecast(service: Any) -> None:
+    service.know(a=40)
+    service.post("/v1/emptyings", {"emptyings": [{"bin_id": "a", "emptied_at": "2026-03-01T07:40:00Z"}]})
+    told = service.ask("GET", "/v1/bins/a?days=3").json()
+    assert told["bin"]["capacity_l"] == 1000
+    assert [row["fill_pct"] for row in told["readings"]] == [40]
+    assert [row["source"] for row in told["emptyings"]] == ["reported"]
+    assert told["forecast"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", ["nope", "%00", "%ED%A0%80", "a" * 150, "..%2f..%2fetc", "a%0Ab", "%F0%9F%97%91"])
+def test_a_bin_that_nobody_knows_is_a_404(service: Any, name: str) -> None:
+    answer = service.ask("GET", f"/v1/bins/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ["bin_id", "measured_at", "fill_pct", "distance_mm", "received_at", "temperature_c", "quality", "device_id",
+          "timezone", "latitude", "capacity_l", "valid_from", "emptied_at", "probability"]  # fmt: skip
+TIME = st.datetimes().map(lambda at: at.isoformat() + "Z") | st.text(max_size=12)
+ROW = st.dictionaries(st.sampled_from(FIELDS), JSON | TIME | st.just("a"), max_size=9) | JSON
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(ROW, min_size=1, max_size=6))
+def test_every_row_of_any_json_is_accepted_unchanged_or_rejected(service: Any, rows: list[Any]) -> None:
+    for method, path, key in (("POST", "/v1/readings", "readings"), ("PUT", "/v1/bins", "bins"),
+                              ("POST", "/v1/emptyings", "emptyings")):  # fmt: skip
+        text = json.dumps({key: rows}, allow_nan=True)
+        answer = service.client.request(method, path, content=text, headers={"content-type": "application/json"})
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        assert told["accepted"] + told["unchanged"] + len(told["rejected"]) == len(rows)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=JSON | st.dictionaries(st.sampled_from(["by", "risk", "bin_ids", "horizons_h", "visits"]), JSON | TIME))
+def test_no_json_makes_a_forecast_fail(service: Any, body: Any) -> None:
+    for path in ("/v1/forecast", "/v1/due"):
+        text = json.dumps(body, allow_nan=True)
+        answer = service.client.post(path, content=text, headers={"content-type": "application/json"})
+        assert answer.status_code in (200, 400), answer.text
+
+
+def test_nan_and_infinity_are_rejected_with_their_rows(service: Any) -> None:
+    service.know(a=10)
+    rows = [{**GOOD, "fill_pct": value} for value in (math.nan, math.inf, -math.inf)]
+    answer = service.client.post(
+        "/v1/readings", content=json.dumps({"readings": rows}), headers={"content-type": "application/json"}
+    )
+    assert sorted(reasons(answer.json())) == [0, 1, 2]
