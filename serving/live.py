@@ -66,6 +66,13 @@ class Live:
         """Open the store and load the model, if they can be; what fails is told by `state`."""
         self.state()
 
+    def some_bins(self, count: int) -> list[str]:
+        """The first few bins, for examples; none while the store does not answer."""
+        try:
+            return sorted(self.store().versions())[:count]
+        except (Problem, BrimcastError, SQLAlchemyError):
+            return []
+
     def state(self) -> dict[str, Any]:
         """What /readyz says."""
         try:

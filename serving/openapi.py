@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -60,6 +61,18 @@ def document(routes: FastAPI, endpoints: tuple[Endpoint, ...], version: str) -> 
             _tell_refusals(path, operation)
     drawn["paths"] = dict(sorted(drawn["paths"].items(), key=lambda entry: _place(entry[0])))
     return drawn
+
+
+def with_examples(drawn: dict[str, Any], now: datetime, bin_ids: list[str]) -> dict[str, Any]:
+    """The document with examples that can be sent as they are: moments around `now`, bins that are known."""
+    schemas = dict(drawn["components"]["schemas"])
+    tomorrow = (now + timedelta(days=1)).replace(hour=6, minute=0, second=0, microsecond=0)
+    (due,) = schemas["DueRequest"]["examples"]
+    schemas["DueRequest"] = {**schemas["DueRequest"], "examples": [{**due, "by": tomorrow.isoformat()}]}
+    if bin_ids:
+        (asked,) = schemas["ForecastRequest"]["examples"]
+        schemas["ForecastRequest"] = {**schemas["ForecastRequest"], "examples": [{**asked, "bin_ids": bin_ids}]}
+    return {**drawn, "components": {**drawn["components"], "schemas": schemas}}
 
 
 def _stub(endpoint: Endpoint) -> Any:

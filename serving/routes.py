@@ -18,7 +18,7 @@ from serving.known import bin_page, bins_page
 from serving.live import Live, log
 from serving.messages import BinsRequest, EmptyingsRequest, ReadingsRequest
 from serving.metrics import exposition
-from serving.openapi import Endpoint, document
+from serving.openapi import Endpoint, document, with_examples
 from serving.problems import EXPLAINED, PROBLEM_JSON, Problem, invalid
 
 DOWN = "The store cannot be reached; nothing of this request was kept. Try again."
@@ -110,8 +110,9 @@ def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:
         return FileResponse(pages.asset(name), headers={"cache-control": "max-age=86400"})
 
     @app.get("/docs.json", include_in_schema=False)
-    def openapi() -> JSONResponse:
-        return JSONResponse(drawn)
+    def openapi(request: Request) -> JSONResponse:
+        live = _live(request)
+        return JSONResponse(with_examples(drawn, live.now().to_pydatetime(), live.some_bins(2)))
 
     @app.get("/healthz", include_in_schema=False)
     @app.get("/livez", include_in_schema=False)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from data.errors import InputError
+from data.settings import Settings
+from data.store import Store
+from serving.champion import Copy
+from serving.live import Live
+from serving.middleware import MAX_BODY_BYTES, Guard
+
+JSON = {"content-type": "application/json"}
+PROBLEM = "application/problem+json"
+
+
+def refused(answer: Any, status: int) -> dict[str, Any]:
+    """The problem document of an answer that must be one."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+    assert answer.headers["x-request-id"]
+    document: dict[str, Any] = answer.json()
+    assert {"type", "title", "status", "detail"} <= document.keys()
+    assert "Traceback" not in answer.text
+    return document
+
+
+def test_every_answer_carries_a_request_id(service: Any) -> None:
+    paths = ("/", "/docs", "/docs.json", "/healthz", "/livez", "/readyz", "/metrics", "/v1/bins", "/v1/model", "/nope")
+    ids = {service.ask("GET", path).headers["x-request-id"] for path in paths}
+    assert len(ids) == len(paths)
+
+
+def test_a_clients_own_request_id_comes_back(service: Any) -> None:
+    assert service.ask("GET", "/v1/bins", headers={"x-request-id": "run-17"}).headers["x-request-id"] == "run-17"
+    made = service.ask("GET", "/v1/bins", headers={"x-request-id": "no spaces allowed"}).headers["x-request-id"]
+    assert made != "no spaces allowed"
+
+
+@pytest.mark.parametrize("path", ["/nope", "/v1", "/v1/forecasts", "/docs/other.js", "/docs/..%2fservice.py", "/%00"])
+def test_what_is_not_served_is_a_404(service: Any, path: str) -> None:
+    refused(service.ask("GET", path), 404)
+
+
+def test_a_wrong_method_is_a_405(service: Any) -> None:
+    refused(service.ask("GET", "/v1/forecast"), 405)
+    refused(service.ask("DELETE", "/v1/bins"), 405)
+
+
+@pytest.mark.parametrize("path", ["/v1/forecast", "/v1/due", "/v1/readings", "/v1/emptyings"])
+def test_what_is_not_json_is_a_400(service: Any, path: str) -> None:
+    for body in (b"", b"{", b"\xff\xfe", b"[1,", b"[" * 100_000, b'{"readings": ' + b"9" * 5000 + b"}", b"null", b"[]"):
+        document = refused(service.client.post(path, content=body, headers=JSON), 400)
+        assert document["errors"], document
+
+
+@pytest.mark.parametrize("path", ["/v1/forecast", "/v1/readings"])
+def test_another_content_type_is_a_415(service: Any, path: str) -> None:
+    for kind in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/vnd.bentoml+pickle",
+        "multipart/form-data",
+    ):
+        refused(service.client.post(path, content=b"{}", headers={"content-type": kind}), 415)
+    refused(service.client.post(path, content=b"{}"), 415)
+    refused(service.client.post(path, content=b"{}", headers={**JSON, "content-encoding": "gzip"}), 415)
+
+
+def test_a_body_beyond_the_limit_is_a_413_with_and_without_its_length(service: Any) -> None:
+    body = b" " * (MAX_BODY_BYTES + 1)
+    refused(service.client.post("/v1/readings", content=body, headers=JSON), 413)
+    refused(service.client.post("/v1/readings", content=iter([body[:5_000_000], body[5_000_000:]]), headers=JSON), 413)
+
+
+def test_without_keys_only_loopback_addresses_are_answered() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def status(address: str) -> int:
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": [], "server": (address, 3000)}
+        await Guard(app, app)(scope, receive, send)
+        return int(sent[0]["status"])
+
+    for address in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"):
+        assert anyio.run(status, address) == 200
+    for address in ("10.0.0.5", "192.168.1.7", "0.0.0.0", "fe80::1", "2001:db8::1", "::ffff:10.0.0.5"):
+        assert anyio.run(status, address) == 403
+
+
+def test_a_defect_is_a_500_without_its_traceback(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("secret internals")
+
+    monkeypatch.setattr(type(service.champion.model), "forecast", broken)
+    service.know(a=10)
+    for answer in (
+        service.ask("POST", "/v1/forecast", {"bin_ids": ["a"]}),
+        service.ask("POST", "/v1/due", {"by": "2026-03-03T06:00:00Z"}),
+        service.ask("GET", "/v1/bins/a"),
+    ):
+        assert "secret" not in str(refused(answer, 500))
+
+
+def test_a_store_that_is_down_is_a_503_and_readyz_says_so(
+    served: Any, live: Callable[[Live], None], tmp_path: Path
+) -> None:
+    def closed() -> Store:
+        raise InputError("postgresql://user:***@db is away", expected="a database", remedy="Start it.")
+
+    live(Live(closed, Copy(Settings(home=tmp_path))))
+    refused(served.get("/v1/bins"), 503)
+    refused(served.post("/v1/readings", json={"readings": [{}]}), 503)
+    document = refused(served.get("/readyz"), 503)
+    assert document["ready"] is False
+    assert document["store"]["ok"] is False
+    assert served.get("/healthz").status_code == 200
+
+
+def test_without_a_model_forecasts_are_503_and_readings_are_kept(
+    served: Any, live: Callable[[Live], None], tmp_path: Path
+) -> None:
+    with Store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        live(Live(lambda: store, Copy(Settings(home=tmp_path))))
+        detail = refused(served.post("/v1/forecast", json={"bin_ids": ["a"]}), 503)["detail"]
+        assert "brimcast training fit" in detail
+        row = {"bin_id": "a", "measured_at": "2026-03-02T11:00:00Z", "fill_pct": 40}
+        assert served.post("/v1/readings", json={"readings": [row]}).json()["accepted"] == 1
+        document = refused(served.get("/readyz"), 503)
+        assert (document["store"]["ok"], document["model"]["ok"]) == (True, False)
+
+
+def test_readyz_tells_the_model_and_the_store(service: Any) -> None:
+    service.know(a=1, b=2)
+    told = service.ask("GET", "/readyz").json()
+    assert told == {"ready": True, "store": {"ok": True, "bins": 2},
+                    "model": {"ok": True, "name": "brimcast", "version": "7"}}  # fmt: skip
+
+
+def test_the_model_card_names_the_version(service: Any) -> None:
+    told = service.ask("GET", "/v1/model").json()
+    assert (told["name"], told["version"], told["scores"]) == ("brimcast", "7", {"crps": 1.0})
+
+
+def test_metrics_count_by_route_and_never_by_id(service: Any) -> None:
+    service.know(secret_bin=10)
+    service.ask("GET", "/v1/bins/secret-bin")
+    service.ask("GET", "/some/strange/path")
+    text = service.ask("GET", "/metrics").text
+    assert 'brimcast_requests_total{method="GET",route="/v1/bins/{bin_id}",status="200"}' in text
+    assert "secret-bin" not in text
+    assert "strange" not in text

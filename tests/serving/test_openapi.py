@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from serving.messages import DueRequest, ForecastRequest
+
+
+@pytest.fixture
+def document(service: Any) -> dict[str, Any]:
+    told: dict[str, Any] = service.ask("GET", "/docs.json").json()
+    return told
+
+
+def test_the_document_lists_what_the_contract_names(document: dict[str, Any]) -> None:
+    assert {path: sorted(operations) for path, operations in document["paths"].items()} == {
+        "/v1/readings": ["post"], "/v1/bins": ["get", "put"], "/v1/bins/{bin_id}": ["get"], "/v1/emptyings": ["post"],
+        "/v1/forecast": ["post"], "/v1/due": ["post"], "/v1/model": ["get"],
+    }  # fmt: skip
+
+
+def test_every_documented_operation_is_served(service: Any, document: dict[str, Any]) -> None:
+    service.know(a=10)
+    for path, operations in document["paths"].items():
+        for method in operations:
+            answer = service.ask(method.upper(), path.replace("{bin_id}", "a"), {} if method != "get" else None)
+            assert answer.status_code == (200 if method == "get" else 400), (method, path, answer.text)
+            assert str(answer.status_code) in operations[method]["responses"]
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    wanted = set(re.findall(r"#/components/schemas/([^']+)'", str(document)))
+    assert wanted <= document["components"]["schemas"].keys()
+
+
+def test_refusals_are_documented_as_problems(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert "422" not in operation["responses"], (method, path)
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_the_examples_of_requests_are_accepted(service: Any, document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name, message in (("ForecastRequest", ForecastRequest), ("DueRequest", DueRequest)):
+        for example in schemas[name]["examples"]:
+            message.model_validate(example)
+    for name, path, method in (("BinsRequest", "/v1/bins", "PUT"), ("ReadingsRequest", "/v1/readings", "POST"),
+                               ("EmptyingsRequest", "/v1/emptyings", "POST")):  # fmt: skip
+        ((key, field),) = schemas[name]["properties"].items()
+        service.now[0] = service.now[0].replace(year=2027)
+        answer = service.ask(method, path, {key: field["examples"][0]})
+        assert answer.json()["rejected"] == []
+        assert answer.json()["accepted"] == 1
+
+
+def test_the_examples_can_be_sent_as_they_are_shown(service: Any) -> None:
+    service.know(mid=75, low=10)
+    schemas = service.ask("GET", "/docs.json").json()["components"]["schemas"]
+    forecast = service.post("/v1/forecast", schemas["ForecastRequest"]["examples"][0])["forecasts"]
+    assert [one["status"] for one in forecast] == ["ok", "ok"]
+    assert [one["bin_id"] for one in service.post("/v1/due", schemas["DueRequest"]["examples"][0])["due"]] == ["mid"]
+
+
+def test_the_pages_need_nothing_from_elsewhere(service: Any) -> None:
+    for page in ("/", "/docs"):
+        answer = service.ask("GET", page)
+        assert answer.status_code == 200
+        assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", answer.text)
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        for link in re.findall(r"""(?:src|href)="(/[^"]*)""", answer.text):
+            assert service.ask("GET", link).status_code == 200, link
