@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from data.errors import InputError
 from data.history import History
+from training.backtest import backtest
 from training.rules import known_by
 from training.figures import coverage_chart, fan_charts, reliability_chart
-from training.labels import asks, label
 from training.model import FillModel
-from training.scores import METRICS, reliability, row_scores, summary, summary_by
+from training.scores import METRICS, reliability, summary, summary_by
 
 HORIZONS_H = (6.0, 12.0, 24.0, 48.0, 72.0)
 EVERY = pd.Timedelta(hours=6)
@@ -118,25 +119,22 @@ def _scored(
     if len(ids) > SCORED_BINS:  # enough to judge by
         chosen = np.random.default_rng(candidate.seed).choice(len(ids), SCORED_BINS, replace=False)
         history = history.select(sorted(ids[chosen]))
-    windows = label(history.readings, asks(history.readings, start, end, EVERY, HORIZONS_H), history.emptyings)
-    if windows.empty:
-        say("no window without an emptying could be scored")
+    try:
+        result = backtest({"model": model}, history, start=start, end=end, every=EVERY, horizons_h=HORIZONS_H)
+    except InputError as error:
+        say(f"no scores: {error.found}")
         return candidate
-    streams = history.bins.unique["stream"]
-    windows = windows.assign(stream=windows["bin_id"].map(streams).fillna("mixed"))
-    rows = row_scores(windows, model.forecast_windows(history, windows[["bin_id", "as_of", "at"]]))
-    words = f"{len(windows):,} {kind} windows from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+    rows = result.rows("model")
+    words = f"{len(rows):,} {kind} windows from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
     figures = {
-        "fan_charts": _fans(model, history, start, end, streams),
+        "fan_charts": _fans(model, history, start, end),
         "p_full_reliability": reliability_chart(reliability(rows)),
         "coverage": coverage_chart(rows),
     }
-    return Candidate(
-        candidate.model, candidate.history, candidate.until, candidate.source, candidate.seed, rows, words, figures
-    )
+    return replace(candidate, rows=rows, scored_on=words, figures=figures)
 
 
-def _fans(model: FillModel, history: History, start: pd.Timestamp, end: pd.Timestamp, streams: pd.Series) -> Figure:
+def _fans(model: FillModel, history: History, start: pd.Timestamp, end: pd.Timestamp) -> Figure:
     """Forecasts of the bins most read, from the middle of the span, hour by hour, with the readings around."""
     as_of = start + (end - start) / 2
     frame = history.readings.frame
@@ -148,7 +146,7 @@ def _fans(model: FillModel, history: History, start: pd.Timestamp, end: pd.Times
     windows = pd.DataFrame({"bin_id": bins.repeat(FAN_H + 1).astype("str"), "as_of": as_of})
     windows["at"] = windows["as_of"] + pd.to_timedelta(hours, unit="h")
     windows = windows.astype({"as_of": "datetime64[us, UTC]", "at": "datetime64[us, UTC]"})
-    return fan_charts(model.forecast_windows(history, windows), near, streams.to_dict())
+    return fan_charts(model.forecast_windows(history, windows), near, history.bins.unique["stream"].to_dict())
 
 
 def _flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:

@@ -61,6 +61,7 @@ def fit(
     from training import tracking
     from training.candidate import fit_candidate
     from training.registry import check_name, enter
+    from training.scorecard import scores_text
 
     check_name(name)
     settings = read_settings()
@@ -72,7 +73,7 @@ def fit(
     print(f"{name} version {registered.version} ({', '.join(registered.aliases)}), run {registered.run_id}")
     if candidate.scores is not None:
         print(f"Scores on {candidate.scored_on}:")
-        print(_table(candidate.scores))
+        print(scores_text(candidate.scores))
 
 
 @app.command()
@@ -84,7 +85,7 @@ def backtest(
     to: To = None,
     every: Every = EVERY,
     horizons: Horizons = HORIZONS,
-    out: Annotated[Path | None, typer.Option(help="Every forecast with its score: .parquet or .csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Every window, its forecasts and what came true: .parquet.")] = None,
     html: Annotated[Path | None, typer.Option(help="A report to read in a browser.")] = None,
     seed: Annotated[int, typer.Option(help="The same data and seed give the same scorecard.")] = 0,
     timezone: Zone = None,
@@ -97,11 +98,15 @@ def backtest(
     \b
     brimcast training backtest --readings readings.parquet --bins bins.csv --from 2025-02-01T00:00Z
     """
+    from data.outputs import whole
     from training.backtest import backtest as run_backtest
     from training.baselines import NAMES, Forecaster, baseline
     from training.model import FillModel
+    from training.scorecard import scorecard_text
 
     check_outputs(out, html)
+    if out is not None and out.suffix != ".parquet":
+        raise typer.BadParameter(f"{out} is not named .parquet.", param_hint="--out")
     step, hours = duration_of(every), horizons_of(horizons)
     history = _history(readings, bins, emptyings, timezone, map)
     forecasters: dict[str, Forecaster] = {}
@@ -113,11 +118,13 @@ def backtest(
             forecasters[baseline_name] = baseline(baseline_name).fit(history, start)
     with working("Forecasting") as say:
         result = run_backtest(forecasters, history, start=start, end=to, every=step, horizons_h=hours, progress=say)
-    print(_table(result.scorecard()))
     if out is not None:
-        result.save(out)
+        with whole(out) as draft:
+            result.save(draft)
     if html is not None:
-        result.html(html)
+        with whole(html) as draft:
+            result.html(draft)
+    print(scorecard_text(result.scorecard()))
 
 
 @app.command()
@@ -183,6 +190,7 @@ def compare(
     from training.backtest import backtest as run_backtest
     from training.comparison import compare as compare_rows
     from training.forecasters import check_model, resolve
+    from training.scorecard import comparison_text
 
     models = list(dict.fromkeys(models))
     if len(models) < 2:
@@ -203,7 +211,7 @@ def compare(
                 _note(f"{model} has learned from readings until {learned}, after --from: its scores flatter it")
     with working("Forecasting") as say:
         result = run_backtest(forecasters, history, start=start, end=to, every=step, horizons_h=hours, progress=say)
-    print(_table(compare_rows(result)))
+    print(comparison_text(compare_rows(result)))
 
 
 @app.command()
@@ -267,7 +275,3 @@ def _source(readings: str) -> str:
 
 def _note(text: str) -> None:
     print(f"Note: {text}.", file=sys.stderr)
-
-
-def _table(frame: pd.DataFrame) -> str:
-    return frame.round(3).to_string(na_rep="-")

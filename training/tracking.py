@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -138,9 +139,9 @@ def remove_alias(name: str, alias: str, settings: Settings) -> None:
 
 def download(registered: Registered, folder: Path, settings: Settings) -> None:
     """Write a version's own files (those that `FillModel.load` reads) into `folder`, which must not exist yet."""
-    mlflow, _ = connect(settings)
+    mlflow, client = connect(settings)
     with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        uri = f"models:/{registered.name}/{registered.version}"
+        uri = client.get_model_version_download_uri(registered.name, str(registered.version))
         whole = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
         flavor = mlflow.models.Model.load(str(whole)).flavors.get("python_function", {})
         if flavor.get("loader_module") != "training.pyfunc":
@@ -189,7 +190,7 @@ def _answering(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        said = " ".join(str(error).split())[:300]
+        said = _shown(" ".join(str(error).split()))[:300]
         raise RegistryError(
             f"The MLflow registry at {_shown(settings.tracking_uri)} did not do what was asked ({said})",
             expected="an MLflow tracking store that answers",
@@ -201,14 +202,12 @@ def _answering(settings: Settings) -> Iterator[None]:
 @contextmanager
 def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
     """MLflow's fluent calls go to our store inside the block, and where they went before after it."""
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    before = os.environ.get("MLFLOW_TRACKING_URI")  # MLflow keeps there what was set, also by a call
     mlflow.set_tracking_uri(settings.tracking_uri)
-    mlflow.set_registry_uri(settings.tracking_uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
+        mlflow.set_tracking_uri(before)
 
 
 def _experiment(client: Any, settings: Settings) -> str:
@@ -290,6 +289,6 @@ def _sqlite_file(settings: Settings) -> Path | None:
     return Path(path) if prefix.startswith("sqlite") and path else None
 
 
-def _shown(uri: str) -> str:
-    parts = urlsplit(uri)
-    return uri.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else uri
+def _shown(text: str) -> str:
+    """The text without the user and password of any address in it."""
+    return re.sub(r"//[^/@\s]+@", "//", text)

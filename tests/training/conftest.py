@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +38,12 @@ def candidate(small_history: History, split: pd.Timestamp) -> Candidate:
     return fit_candidate(small_history, "small-city/readings.parquet", until=split)
 
 
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a SQLite database with what its write-ahead log still holds."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new MLflow database: making one takes seconds, copying it none."""
@@ -49,7 +56,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(own_home: Path, migrated: Path) -> Settings:
     """Settings of a home with an empty registry."""
-    shutil.copy(migrated, own_home / "mlflow.db")
+    copy_database(migrated, own_home / "mlflow.db")
     return Settings(home=own_home)
 
 
@@ -57,7 +64,7 @@ def settings(own_home: Path, migrated: Path) -> Settings:
 def three_versions(candidate: Candidate, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a registry in which the same model was registered three times; its artifacts are read only."""
     home = tmp_path_factory.mktemp("three-versions")
-    shutil.copy(migrated, home / "mlflow.db")
+    copy_database(migrated, home / "mlflow.db")
     for _ in range(3):
         enter(tracking.log(candidate, "brimcast", Settings(home=home)), Settings(home=home))
     return home / "mlflow.db"
@@ -66,5 +73,5 @@ def three_versions(candidate: Candidate, migrated: Path, tmp_path_factory: pytes
 @pytest.fixture
 def registered(three_versions: Path, own_home: Path) -> Settings:
     """Settings of a home whose registry holds three versions: 1 is the champion, 3 the challenger."""
-    shutil.copy(three_versions, own_home / "mlflow.db")
+    copy_database(three_versions, own_home / "mlflow.db")
     return Settings(home=own_home)

@@ -141,9 +141,10 @@ def test_after_a_promotion_the_copy_is_of_the_new_champion(registered: Settings)
 
 def test_a_copy_of_another_registry_is_replaced(candidate: Candidate, registered: Settings, migrated: Path) -> None:
     folder, _ = local_copy(NAME, 1, registered)
-    shutil.copy(migrated, registered.home / "mlflow.db")
-    again = enter(tracking.log(candidate, NAME, registered), registered)
-    assert local_copy(NAME, 1, registered) == (folder, 1)
+    other = Settings(home=registered.home, tracking_uri=f"sqlite:///{registered.home / 'other.db'}")
+    shutil.copy(migrated, registered.home / "other.db")
+    again = enter(tracking.log(candidate, NAME, other), other)
+    assert local_copy(NAME, 1, other) == (folder, 1)
     assert registry.registered_as(folder)["run_id"] == again.run_id
 
 

@@ -1,0 +1,45 @@
+"""Tables of scores as text, for a terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+SHOWN = ["n", "bins", "missing", "crps", "mae", "bias", "cover80", "width80", "brier", "auc"]
+LEGEND = (
+    "crps, mae, bias, width80: percentage points of fill; cover80: share inside the 80% interval; brier, auc: of p_full"
+)
+
+
+def scores_text(scores: pd.DataFrame) -> str:
+    """Scores of one forecaster by horizon (hours) and overall."""
+    return f"{_text(scores[SHOWN])}\n{LEGEND}"
+
+
+def scorecard_text(scores: pd.DataFrame) -> str:
+    """A backtest's scorecard: overall scores by forecaster, then CRPS by horizon and by stream."""
+    overall = scores[(scores["slice"] == "all") & (scores["horizon_h"] == "overall")].set_index("model")
+    by_horizon = scores[(scores["slice"] == "all") & (scores["horizon_h"] != "overall")]
+    by_stream = scores[(scores["slice"] == "stream") & (scores["horizon_h"] == "overall")]
+    parts = [f"{_text(overall[SHOWN])}\n{LEGEND}"]
+    for title, part, column in (("horizon, hours", by_horizon, "horizon_h"), ("stream", by_stream, "value")):
+        order = list(dict.fromkeys(part[column]))
+        table = part.pivot(index="model", columns=column, values="crps").reindex(index=overall.index, columns=order)
+        parts.append(f"CRPS by {title}:\n{_text(table.rename_axis(columns=None))}")
+    return "\n\n".join(parts)
+
+
+def comparison_text(table: pd.DataFrame) -> str:
+    """Models side by side: scores, CRPS by horizon, and CRPS over the first model's with its 95% interval."""
+    horizons = [name for name in table if str(name).startswith("crps_")]
+    ratio = table[["crps", "ratio", "low", "high"]]
+    return "\n\n".join(
+        [
+            f"{_text(table[SHOWN])}\n{LEGEND}",
+            f"CRPS by horizon (hours):\n{_text(table[horizons].rename(columns=lambda name: name[5:]))}",
+            f"CRPS over that of {table.index[0]}, with its 95% interval (below 1: better):\n{_text(ratio)}",
+        ]
+    )
+
+
+def _text(frame: pd.DataFrame) -> str:
+    return frame.round(3).to_string(na_rep="-")
