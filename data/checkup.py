@@ -66,8 +66,8 @@ class Checkup:
     def show(self, console: Console) -> None:
         """Print for people."""
         told = self.as_json()
-        rows = Table(title="Rows of readings", title_justify="left", title_style="bold")
-        rows.add_column("")
+        rows = Table()
+        rows.add_column("readings")
         rows.add_column("rows", justify="right")
         rows.add_row("read", f"{told['rows_read']:,}")
         rows.add_row("kept", f"{told['rows_kept']:,}")

@@ -1,0 +1,183 @@
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from data.bins import Bins
+from data.cleaning import clean
+from data.emptyings import Emptyings
+from data.errors import InputError
+from data.history import History
+from data.readings import Readings
+from data.sources import read_table
+from data.store import Store, Stored
+from data.tables import READINGS
+
+
+def at(hour: float) -> pd.Timestamp:
+    return pd.Timestamp("2025-01-01", tz="UTC") + pd.Timedelta(hours=hour)
+
+
+def readings(*rows: tuple[str, float, float, float]) -> Readings:
+    columns = ["bin_id", "measured_at", "received_at", "fill_pct"]
+    return Readings.checked(pd.DataFrame([(b, at(m), at(r), f) for b, m, r, f in rows], columns=columns))
+
+
+@pytest.fixture
+def sample() -> History:
+    rng = np.random.default_rng(7)
+    n = 400
+    raw = pd.DataFrame(
+        {
+            "bin_id": rng.choice(["a", "B", "\u017eluva", "a-1"], n),
+            "measured_at": [at(h) for h in rng.integers(0, 60, n)],
+            "fill_pct": rng.integers(0, 4, n) * 20.0,
+            "battery_pct": np.where(rng.random(n) < 0.5, np.nan, 80.0),
+        }
+    )
+    raw["received_at"] = raw["measured_at"] + pd.to_timedelta(rng.integers(0, 9, n), "h")
+    emptied = pd.DataFrame(
+        {"bin_id": ["a", "a", "B"], "emptied_at": [at(5), at(20), at(7)], "fill_before_pct": [90.0, None, 80.0]}
+    )
+    bins = pd.DataFrame(
+        {
+            "bin_id": ["a", "B", "\u017eluva", "a-1"],
+            "timezone": "Europe/Prague",
+            "capacity_l": [240.0, None, 1100.0, 80.0],
+            "device_id": ["d", None, None, None],
+            "valid_from": [at(1), None, None, None],
+        }
+    )
+    return History(clean(raw).readings, Emptyings.checked(emptied), Bins.checked(bins))
+
+
+def same(one: History, other: History) -> None:
+    # A column without a value in a window may be there or not.
+    columns = list(READINGS.columns)
+    mine, theirs = (history.readings.frame.reindex(columns=columns) for history in (one, other))
+    pd.testing.assert_frame_equal(mine, theirs, check_dtype=len(mine) > 0)
+    pd.testing.assert_frame_equal(one.emptyings.frame, other.emptyings.frame)
+    pd.testing.assert_frame_equal(one.bins.frame, other.bins.frame)
+
+
+def put(store: Store, history: History) -> None:
+    store.put_bins(history.bins)
+    store.put_readings(history.readings)
+    store.put_emptyings(history.emptyings)
+
+
+def test_files_and_store_give_the_same_history(store: Store, sample: History, tmp_path: Path) -> None:
+    put(store, sample)
+    sample.readings.frame.to_csv(tmp_path / "r.csv.gz", index=False)
+    filed = clean(read_table(tmp_path / "r.csv.gz", "readings")).readings
+    same(store.history(), sample)
+    assert store.history().fingerprint() == sample.fingerprint()
+    same(History(filed, sample.emptyings, sample.bins), sample)
+
+
+@pytest.mark.parametrize("hour", [0, 10.5, 30, 99])
+def test_the_store_knows_what_was_known_at_a_moment(store: Store, sample: History, hour: float) -> None:
+    put(store, sample)
+    same(store.history(until=at(hour)), sample.until(at(hour)))
+
+
+def test_the_recent_window_of_some_bins_is_that_of_the_files(store: Store, sample: History) -> None:
+    put(store, sample)
+    same(
+        store.history(["a", "B", "nobody"], since=at(20), until=at(50)),
+        sample.select(["a", "B"]).since(at(20)).until(at(50)),
+    )
+
+
+def test_the_same_rows_again_change_nothing(store: Store, sample: History) -> None:
+    put(store, sample)
+    before, versions = store.history(), store.versions()
+    assert store.put_readings(sample.readings) == Stored(0, len(sample.readings))
+    assert store.put_emptyings(sample.emptyings) == Stored(0, 3)
+    assert store.put_bins(sample.bins) == Stored(0, 4)
+    same(store.history(), before)
+    assert store.versions() == versions
+
+
+def test_a_retry_heard_later_is_no_new_version(store: Store) -> None:
+    assert store.put_readings(readings(("a", 1, 1, 50))) == Stored(1, 0)
+    assert store.put_readings(readings(("a", 1, 2, 50))) == Stored(0, 1)
+    assert store.put_readings(readings(("a", 1, 3, 60))) == Stored(1, 0)
+    assert store.put_readings(readings(("a", 1, 4, 50))) == Stored(1, 0)
+    assert store.history().readings.frame["fill_pct"].tolist() == [50, 60, 50]
+    assert store.versions(["a", "b"]) == {"a": 3}
+
+
+def test_readings_in_any_order_of_batches_give_the_same_history(store: Store, sample: History) -> None:
+    put(store, History(Readings(sample.readings.frame.iloc[:0]), sample.emptyings, sample.bins))
+    shuffled = sample.readings.frame.sample(frac=1, random_state=1)
+    for start in range(0, len(shuffled), 50):
+        store.put_readings(Readings.checked(shuffled.iloc[start : start + 50]))
+    first_heard = sample.readings.frame.drop_duplicates(["bin_id", "measured_at"])
+    kept = store.history().readings.frame
+    assert len(kept.merge(first_heard)) == len(first_heard)
+    assert kept.merge(sample.readings.frame).shape == kept.shape
+
+
+def test_a_bin_version_rises_only_for_bins_that_changed(store: Store) -> None:
+    store.put_readings(readings(("a", 1, 1, 50), ("b", 1, 1, 50)))
+    store.put_readings(readings(("a", 2, 2, 50), ("b", 1, 1, 50)))
+    assert store.versions() == {"a": 2, "b": 1}
+
+
+def test_putting_a_bin_replaces_what_was_known_of_it(store: Store) -> None:
+    store.put_bins(Bins.named(["a", "b"]))
+    assert store.put_bins(Bins.named(["a", "b"], "Europe/Prague").select(["a"])) == Stored(1, 0)
+    assert store.bins().frame["timezone"].tolist() == ["Europe/Prague", "UTC"]
+
+
+def test_threads_that_post_the_same_store_it_once(store: Store) -> None:
+    batches = [
+        readings(*((f"b{b}", h, h, 10 + h % 3) for b in range(20) for h in range(part, part + 6))) for part in (0, 3, 6)
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(store.put_readings, batches * 4))
+    assert sum(stored.accepted for stored in done) == 20 * 12
+    assert len(store.history().readings) == 20 * 12
+
+
+def test_a_failed_put_leaves_nothing(store: Store) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.put_readings(readings(("a", 1, 1, 50)), stop)
+    assert len(store.history().readings) == 0
+    assert store.versions() == {}
+
+
+def test_a_newer_store_is_refused(store_url: str) -> None:
+    with Store(store_url) as store, store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE brimcast_schema SET version = 99"))
+    with pytest.raises(InputError, match="format 99"):
+        Store(store_url)
+
+
+def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "theirs.db") as connection:
+        connection.execute("CREATE TABLE readings (x)")
+    with pytest.raises(InputError, match="Brimcast did not make"):
+        Store(f"sqlite:///{tmp_path / 'theirs.db'}")
+
+
+def test_what_was_stored_is_there_when_opened_again(store_url: str, sample: History) -> None:
+    with Store(store_url) as store:
+        put(store, sample)
+    with Store(store_url) as store:
+        store.ping()
+        same(store.history(), sample)
+
+
+def test_passwords_stay_out_of_messages() -> None:
+    with pytest.raises(InputError) as caught:
+        Store("postgresql://someone:hunter2@127.0.0.1:1/db")
+    assert "hunter2" not in str(caught.value)
