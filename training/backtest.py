@@ -9,6 +9,7 @@ import pandas as pd
 
 from data.errors import InputError
 from data.history import History
+from data.outputs import whole, write_table
 from training.baselines import Forecaster
 from training.labels import asks, label
 from training.report import report
@@ -60,17 +61,17 @@ class Backtest:
         return pd.concat(parts, ignore_index=True)
 
     def save(self, path: Path) -> None:
-        """Write one Parquet table: a row per window and forecaster (model, the window, y, and its forecast)."""
+        """Write one table (.parquet or .csv): a row per window and forecaster, with y and the forecast."""
         facts = self.windows.drop(columns=KEY).reset_index(drop=True)
         parts = [
             pd.concat([made.reset_index(drop=True), facts], axis=1).assign(model=name)
             for name, made in self.forecasts.items()
         ]
-        pd.concat(parts, ignore_index=True).to_parquet(path, index=False)
+        write_table(pd.concat(parts, ignore_index=True), path)
 
     @classmethod
     def load(cls, path: Path) -> Backtest:
-        """Read what `save` wrote."""
+        """Read what `save` wrote as Parquet."""
         whole = pd.read_parquet(path)
         facts = [*KEY, *SLICES, "horizon_h", "y"]
         parts = {str(name): part.reset_index(drop=True) for name, part in whole.groupby("model", sort=False)}
@@ -81,7 +82,9 @@ class Backtest:
     def html(self, path: Path) -> None:
         """Write a report that opens anywhere, offline: CRPS, coverage and reliability of every forecaster."""
         rows = {name: self.rows(name) for name in self.forecasts}
-        path.write_text(report(self.scorecard(SLICES), rows, len(self.windows)), encoding="utf-8")
+        page = report(self.scorecard(SLICES), rows, len(self.windows))
+        with whole(path) as draft:
+            draft.write_text(page, encoding="utf-8")
 
 
 def backtest(

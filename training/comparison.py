@@ -33,9 +33,9 @@ def compare(
     lines: dict[str, dict[str, float]] = {}
     for name, own in rows.items():
         table = summary(own)
-        horizons = {f"crps_{h}": float(value) for h, value in table["crps"].items() if h != "overall"}
+        horizons = {f"crps_{h}": value for h, value in table["crps"].items() if h != "overall"}
         ratio, low, high = bootstrap_ratio(own, first, np.random.default_rng(seed), draws)
-        overall = {str(column): float(value) for column, value in table.loc["overall"].items()}
+        overall = dict(zip(table.columns, table.loc["overall"].to_numpy(float).tolist(), strict=True))
         lines[name] = overall | horizons | {"ratio": ratio, "low": low, "high": high}
     result = pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
     return result.astype({"n": int, "bins": int, "missing": int})

@@ -21,11 +21,11 @@ from training.weekly import MONDAY_H, Weekly
 TAUS = np.arange(1, 10) / 10
 HORIZONS_H = (3.0, 6.0, 12.0, 24.0, 36.0, 48.0, 72.0, 120.0, 168.0, 336.0)
 ORIGINS = 30_000
-ROWS = 60_000
-ROUNDS = 200
+ROWS = 40_000
+ROUNDS = 150
 DAYS = 730
 SETTINGS = {
-    "objective": "quantile", "learning_rate": 0.06, "num_leaves": 31, "min_data_in_leaf": 60, "feature_fraction": 0.8,
+    "objective": "quantile", "learning_rate": 0.08, "num_leaves": 31, "min_data_in_leaf": 60, "feature_fraction": 0.8,
     "bagging_fraction": 0.8, "bagging_freq": 1, "num_threads": 1, "deterministic": True, "force_row_wise": True,
     "verbosity": -1,
 }  # fmt: skip

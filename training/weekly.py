@@ -70,8 +70,8 @@ def steps(lines: Timelines, emptied: np.ndarray) -> Steps:
 def weekly(lines: Timelines, offset_h: np.ndarray, *, cell_h: int = 1, evidence_h: float = 24.0) -> Weekly:
     """Average rates per bin and cell of `cell_h` hours of the local week (offset_h: (n,) UTC to local, by row).
 
-    A cell's rate is drawn toward the bin's mean rate, and that toward the fleet's, as if by `evidence_h` hours of it
-    had been seen. Rates below 0 count as 0.
+    A cell's rate is drawn toward that of its hour on all days, this toward the bin's mean, and that toward the fleet's,
+    as if `evidence_h` hours of it had been seen. Rates below 0 count as 0.
     """
     found = steps(lines, hindsight_emptyings(lines))
     code = lines.code[found.row]
@@ -89,7 +89,10 @@ def weekly(lines: Timelines, offset_h: np.ndarray, *, cell_h: int = 1, evidence_
     risen = np.bincount(cell, weights=part * per_h[owner], minlength=n * size).reshape(n, size)
     fleet = risen.sum() / max(seen.sum(), 1e-9)
     mean = (risen.sum(axis=1) + fleet * evidence_h) / (seen.sum(axis=1) + evidence_h)
-    rate = (risen + mean[:, None] * evidence_h) / (seen + evidence_h)
+    by_hour = (n, 7, size // 7)
+    daily = risen.reshape(by_hour).sum(axis=1) + mean[:, None] * evidence_h
+    daily /= seen.reshape(by_hour).sum(axis=1) + evidence_h
+    rate = (risen + np.tile(daily, (1, 7)) * evidence_h) / (seen + evidence_h)
     return Weekly(lines.bin_ids, np.repeat(np.maximum(rate, 0), cell_h, axis=1))
 
 

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.bins import Bins
+from data.errors import InputError
+from data.history import History
+from data.readings import Readings
+from training.backtest import Backtest, backtest
+from training.baselines import baseline
+from training.comparison import compare
+from training.labels import windows
+from training.scores import score
+
+START = pd.Timestamp("2024-01-01", tz="UTC")
+UNTIL = START + pd.Timedelta(days=40)
+HORIZONS = (6, 24)
+EVERY = pd.Timedelta(hours=8)
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    rng = np.random.default_rng(0)
+    frames = []
+    for k in range(4):
+        fill = np.cumsum(rng.gamma(2, 0.3 * (k + 1), 60 * 24)) % 105
+        at = START + pd.to_timedelta(np.arange(len(fill)), unit="h")
+        frames.append(pd.DataFrame({"bin_id": f"b{k}", "measured_at": at, "fill_pct": fill.clip(0, 100)}))
+    bins = pd.DataFrame({"bin_id": [f"b{k}" for k in range(4)], "timezone": "UTC"})
+    bins["stream"] = ["paper", "paper", "glass", "glass"]
+    return History.of(Readings.checked(pd.concat(frames)), bins=Bins.checked(bins))
+
+
+@pytest.fixture(scope="module")
+def result(history: History) -> Backtest:
+    forecasters = {name: baseline(name).fit(history, UNTIL) for name in ("hour-of-week", "persistence")}
+    return backtest(forecasters, history, start=UNTIL, every=EVERY, horizons_h=HORIZONS)
+
+
+def test_every_window_is_asked_and_the_scorable_ones_are_scored(history: History, result: Backtest) -> None:
+    scorable = windows(history.readings, UNTIL, history.span[1], EVERY, HORIZONS)  # type: ignore[index]
+    assert len(result.windows) > len(scorable)
+    key = ["bin_id", "as_of", "at", "horizon_h", "y"]
+    pd.testing.assert_frame_equal(result.scorable[key].reset_index(drop=True), scorable[key])
+    assert all(len(made) == len(result.windows) for made in result.forecasts.values())
+
+
+def test_the_scorecard_is_that_of_the_scores(history: History, result: Backtest) -> None:
+    card = result.scorecard()
+    scorable = windows(history.readings, UNTIL, history.span[1], EVERY, HORIZONS)  # type: ignore[index]
+    for name, made in result.forecasts.items():
+        mine = card[(card["model"] == name) & (card["slice"] == "all")].set_index("horizon_h")
+        assert mine["crps"].to_dict() == pytest.approx(
+            {str(h): value for h, value in score(scorable, made)["crps"].items()}
+        )
+    assert set(card.loc[card["slice"] == "stream", "value"]) == {"paper", "glass"}
+    assert set(result.scorecard(["day"])["value"]) == {"all", "weekday", "weekend"}
+
+
+def test_a_saved_backtest_is_read_back(result: Backtest, tmp_path: Path) -> None:
+    result.save(tmp_path / "f.parquet")
+    again = Backtest.load(tmp_path / "f.parquet")
+    pd.testing.assert_frame_equal(again.scorecard(), result.scorecard())
+
+
+def test_the_report_names_every_forecaster_and_needs_no_network(result: Backtest, tmp_path: Path) -> None:
+    result.html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in result.forecasts)
+    assert '<script src="http' not in page
+    assert "80% interval" in page
+
+
+def test_a_comparison_is_relative_to_the_first(result: Backtest) -> None:
+    table = compare(result)
+    assert table.index.tolist() == ["hour-of-week", "persistence"]
+    assert table.loc["hour-of-week", ["ratio", "low", "high"]].tolist() == [1, 1, 1]
+    row = table.loc["persistence"]
+    assert row["low"] <= row["ratio"] <= row["high"]
+    assert row["ratio"] == pytest.approx(row["crps"] / table.loc["hour-of-week", "crps"])
+    pd.testing.assert_frame_equal(table, compare(dict(result.forecasts), result.scorable.reset_index(drop=True)))
+
+
+def test_progress_is_told_and_no_window_is_an_error(history: History) -> None:
+    told: list[str] = []
+    models = {"persistence": baseline("persistence").fit(history, UNTIL)}
+    backtest(models, history, start=UNTIL, every=EVERY, horizons_h=(6,), progress=told.append)
+    assert any("persistence" in line for line in told)
+    with pytest.raises(InputError, match="no window"):
+        backtest(models, history, start=history.span[1] - EVERY, every=EVERY, horizons_h=(72,))  # type: ignore[index]
