@@ -76,7 +76,7 @@ class QuantileBoosters:
         by_origin = np.column_stack(
             [
                 now.level_pct, now.smooth_pct, now.age_h, now.cycle_h, now.step_h, now.risen_pct[:, :5],
-                now.risen_pct / seen, (now.risen_pct + 5) / (now.usual_pct + 5), now.seen_h[:, -1], own_rate,
+                now.risen_pct / seen, (now.risen_pct + 5) / (now.usual_pct + 5), now.seen_h[:, -1], own_rate, code,
                 pd.Index(self.streams).get_indexer(pd.Index(asked.stream)), local_h % 24,
                 (local_h + MONDAY_H) // 24 % 7,
             ]
