@@ -33,7 +33,6 @@ class Champion:
     def load(cls, folder: Path) -> Champion:
         """The model in a folder that the registry was copied to, or that `FillModel.save` wrote."""
         from training.model import FillModel
-
         from training.registry import NAME, registered_as
 
         model, note = FillModel.load(folder), registered_as(folder)

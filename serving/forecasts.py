@@ -16,11 +16,10 @@ from serving.moments import moments, numbers, utc
 from serving.problems import wrong
 
 if TYPE_CHECKING:
-    from training.model import FillModel
-
     from data.store import Store
     from serving.champion import Champion
     from training.forecast import FillForecast
+    from training.model import FillModel
 
 SLACK = pd.Timedelta(minutes=CLOCK_SLACK_MIN)
 

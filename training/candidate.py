@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from data.errors import InputError
 from data.history import History
 from training.backtest import backtest
-from training.rules import known_by
 from training.figures import coverage_chart, fan_charts, reliability_chart
 from training.model import FillModel
+from training.rules import known_by
 from training.scores import METRICS, reliability, summary, summary_by
+from training.settings import ModelSettings
 
 HORIZONS_H = (6.0, 12.0, 24.0, 48.0, 72.0)
 EVERY = pd.Timedelta(hours=6)
@@ -79,6 +80,7 @@ def fit_candidate(
     until: pd.Timestamp | None = None,
     seed: int = 0,
     evaluate: bool = True,
+    settings: ModelSettings | None = None,
     say: Callable[[str], None] = lambda step: None,
 ) -> Candidate:
     """Fit on what was heard by `until` (None: all) and score on windows that the fit has not seen.
@@ -88,7 +90,8 @@ def fit_candidate(
     Raises InputError where there is nothing to learn from.
     """
     past, end = known_by(history, until)
-    model = FillModel.fit(past, until=end, seed=seed, progress=say)
+    how: dict[str, Any] = {"seed": seed} if settings is None else {"seed": seed, "settings": settings}
+    model = FillModel.fit(past, until=end, progress=say, **how)
     candidate = Candidate(model, past, end, source, seed, None, "nothing")
     if not evaluate:
         return candidate
@@ -100,7 +103,7 @@ def fit_candidate(
         say("too short a history to hold back two weeks: no scores")
         return candidate
     say("the same without the last 14 days, to score it on them")
-    rehearsal = FillModel.fit(past.until(start), until=start, seed=seed, progress=lambda step: None)
+    rehearsal = FillModel.fit(past.until(start), until=start, progress=lambda step: None, **how)
     return _scored(candidate, rehearsal, past, start, end, "held-back", say)
 
 
