@@ -8,7 +8,7 @@ from data.times import EXAMPLE, Times
 
 MALFORMED = "malformed_row"  # a column that a source adds: why a line could not be split, missing where it could
 NO_OFFSET = f"has no UTC offset (expected ISO 8601 such as {EXAMPLE})"
-NO_TIME = f"is no time (expected ISO 8601 with an offset, such as {EXAMPLE})"
+NO_TIME = f"is no time, or one that its zone skips or repeats (expected ISO 8601 with an offset, such as {EXAMPLE})"
 
 
 class Faults:

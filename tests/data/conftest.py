@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from data.databases import database_url
 from data.store import Store
+
+# A busy machine is no failure, and pandas takes its time.
+settings.register_profile("data", deadline=None, max_examples=50)
+settings.load_profile("data")
 
 
 @pytest.fixture(scope="session")

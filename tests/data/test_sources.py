@@ -121,7 +121,7 @@ def test_a_few_naive_times_among_many_are_set_aside(tmp_path: Path) -> None:
 
 def test_a_named_zone_places_naive_times_and_sets_aside_skipped_hours(tmp_path: Path) -> None:
     path = written(tmp_path / "r.csv", HEADER + "a,2025-07-01 12:00,5\na,2025-03-30 02:30,5\n")
-    done = clean(read_table(path, "readings", timezone="Europe/Prague"))
+    done = clean(read_table(path, "readings", timezone="Europe/Prague"), timezone="Europe/Prague")
     assert done.readings.frame["measured_at"].tolist() == [pd.Timestamp("2025-07-01T10:00Z")]
     assert done.rejected.counts() == {"unparsable_time": 1}
 
