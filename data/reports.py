@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from data.history import History
 
 
-def known_reports(history: History, bin_ids: pd.Index, as_of: np.ndarray, days: float | None) -> Reports:
+def known_reports(history: History, bin_ids: pd.Index | np.ndarray, as_of: np.ndarray, days: float | None) -> Reports:
     """The reported emptyings that were known of bin_ids[s] at as_of[s] (microseconds), of the `days` before.
 
     Both arrays are (m,), a row a sequence, as in `Archive.sequences`.
@@ -24,7 +24,7 @@ def known_reports(history: History, bin_ids: pd.Index, as_of: np.ndarray, days: 
     codes, ids = pd.factorize(frame["bin_id"])
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(ids) + 1))
-    code = pd.Index(ids).get_indexer(bin_ids)
+    code = pd.Index(ids).get_indexer(pd.Index(bin_ids))
     low = np.where(code >= 0, starts[code], 0)
     high = np.where(code >= 0, starts[code + 1], 0)
     rows, seq = ragged(low, high)

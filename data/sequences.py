@@ -139,22 +139,22 @@ class Archive:
             fill=np.rint(frame["fill_pct"].to_numpy() * MILLI).astype(np.int64),
         )
 
-    def sequences(self, bin_ids: Sequence[str] | np.ndarray, as_of: np.ndarray, days: float | None) -> Sequences:
+    def sequences(
+        self,
+        bin_ids: Sequence[str] | np.ndarray,
+        as_of: np.ndarray,
+        days: float | None,
+        heard_by: np.ndarray | None = None,
+    ) -> Sequences:
         """What was known of bin_ids[s] at as_of[s] (microseconds), measured in the `days` before (None: all before).
 
         One sequence per row asked, empty for bins without readings. Only readings received by as_of, of each the
-        version heard last.
+        version heard last. `heard_by` (microseconds) asks as if nothing had been heard since: an outage.
         """
-        code = self.bin_ids.get_indexer(pd.Index(bin_ids, dtype="str"))
-        known = code >= 0
-        begin = np.where(known, self.starts[np.maximum(code, 0)], 0) if len(self.bin_ids) else np.zeros(len(code), int)
-        end = np.where(known, self.starts[code + 1], 0) if len(self.bin_ids) else np.zeros(len(code), int)
-        low = begin
-        if days is not None:
-            low = search(self.measured, begin, end, as_of - int(days * 24 * HOUR_US), right=False)
-        high = search(self.measured, begin, end, as_of + FUTURE_SLACK_US, right=True)
+        heard_by = as_of if heard_by is None else heard_by
+        low, high = self._rows(bin_ids, as_of, days, heard_by)
         rows, owner = ragged(low, high)
-        told = self.heard[rows] <= as_of[owner]
+        told = self.heard[rows] <= heard_by[owner]
         rows, owner = rows[told], owner[told]
         measured = self.measured[rows]
         newest = np.ones(len(rows), dtype=bool)
@@ -162,3 +162,21 @@ class Archive:
         rows, owner, measured = rows[newest], owner[newest], measured[newest]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(as_of)))])
         return Sequences(offsets, owner, measured, self.heard[rows], self.fill[rows])
+
+    def counts(self, bin_ids: Sequence[str] | np.ndarray, as_of: np.ndarray, days: float) -> np.ndarray:
+        """(m,) readings that `sequences` would look at."""
+        low, high = self._rows(bin_ids, as_of, days, as_of)
+        return high - low
+
+    def _rows(
+        self, bin_ids: Sequence[str] | np.ndarray, as_of: np.ndarray, days: float | None, heard_by: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        code = self.bin_ids.get_indexer(pd.Index(bin_ids, dtype="str"))
+        known = code >= 0
+        begin = np.where(known, self.starts[np.maximum(code, 0)], 0) if len(self.bin_ids) else np.zeros(len(code), int)
+        end = np.where(known, self.starts[code + 1], 0) if len(self.bin_ids) else np.zeros(len(code), int)
+        low = begin
+        if days is not None:
+            low = search(self.measured, begin, end, as_of - int(days * 24 * HOUR_US), right=False)
+        high = search(self.measured, begin, end, heard_by + FUTURE_SLACK_US, right=True)
+        return low, high

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+from data.errors import InputError
+from training.boosters import QuantileBoosters
+from training.calendar import WEEK_H
+from training.calibration import Calibration
+from training.grid import LEARNED
+from training.profiles import FillRateProfiles
+from training.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from training.model import FillModel
+
+FORMAT = "brimcast-fill-model"
+FORMAT_VERSION = 1
+
+
+def save(model: FillModel, folder: Path) -> None:
+    """Write a model as a folder: model.json, boosters/*.txt and profiles.parquet; whole or not at all.
+
+    Replaces a model that lies there; raises InputError if something else does.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
+        raise InputError(
+            f"{folder} holds something that is no model", expected="a new or empty folder, or one of an older model",
+            remedy="Name another folder.",
+        )  # fmt: skip
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        draft = Path(scratch) / "model"
+        (draft / "boosters").mkdir(parents=True)
+        for level, booster in zip(LEARNED, model.boosters.boosters, strict=True):
+            booster.save_model(draft / "boosters" / f"q{round(level * 100):02d}.txt")
+        _profiles_frame(model.profiles).to_parquet(draft / "profiles.parquet", index=False)
+        described = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "features": list(model.feature_names),
+            "streams": list(model.streams),
+            "quantiles": LEARNED.tolist(),
+            "noise": model.noise,
+            "doubt": model.doubt,
+            "calibration": model.calibration.to_json(),
+            "settings": model.settings.model_dump(),
+            "card": {"git_commit": git_commit(), **model.card},
+        }
+        (draft / "model.json").write_text(json.dumps(described, indent=1))
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.rename(folder)
+
+
+def load(folder: Path) -> FillModel:
+    """Read a model folder. Runs no code from it. Raises InputError where it is no model, or one of another format."""
+    from training.model import FillModel
+
+    described = _described(folder)
+    try:
+        boosters = tuple(
+            lgb.Booster(model_file=folder / "boosters" / f"q{round(level * 100):02d}.txt") for level in LEARNED
+        )
+        model = FillModel(
+            profiles=_profiles(pd.read_parquet(folder / "profiles.parquet")),
+            boosters=QuantileBoosters(boosters),
+            calibration=Calibration.from_json(described["calibration"]),
+            settings=ModelSettings(**described["settings"]),
+            streams=tuple(described["streams"]),
+            feature_names=tuple(described["features"]),
+            noise=float(described["noise"]),
+            doubt=float(described["doubt"]),
+            card=described["card"],
+        )
+    except (OSError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
+        raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error
+    if any(booster.feature_name() != list(model.feature_names) for booster in boosters):
+        raise _foreign(folder, "has boosters of other features than its model.json names")
+    return model
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    if not path.is_file():
+        raise _foreign(folder, "has no model.json")
+    try:
+        described = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise _foreign(folder, f"has a model.json that cannot be read ({error})") from error
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise _foreign(folder, "has a model.json of another kind")
+    if described.get("format_version") != FORMAT_VERSION or described.get("quantiles") != LEARNED.tolist():
+        raise _foreign(folder, f"has format version {described.get('format_version')}")
+    return described
+
+
+def _foreign(folder: Path, found: str) -> InputError:
+    return InputError(
+        f"The model folder {folder} {found}",
+        expected=f"a folder that `brimcast training fit` wrote, format {FORMAT} version {FORMAT_VERSION}",
+        remedy="Name another folder, or train a new model.",
+    )
+
+
+def _profiles_frame(profiles: FillRateProfiles) -> pd.DataFrame:
+    """One row for each bin (or stream) and hour of the week: rate_pct_per_h and own_weight."""
+    kinds = ["bin"] * len(profiles.bin_ids_) + ["stream"] * len(profiles.streams_)
+    names = [*profiles.bin_ids_, *profiles.streams_]
+    own = np.vstack([profiles.own_weight_, np.zeros_like(profiles.stream_rates_)])
+    evidence = np.concatenate([profiles.evidence_h_, np.zeros(len(profiles.streams_))])
+    return pd.DataFrame(
+        {
+            "kind": pd.Series(np.repeat(kinds, WEEK_H), dtype="str"),
+            "bin_id": pd.Series(np.repeat(np.array(names, dtype=object), WEEK_H), dtype="str"),
+            "hour_of_week": np.tile(np.arange(WEEK_H), len(names)),
+            "rate_pct_per_h": profiles.table.ravel(),
+            "own_weight": own.ravel(),
+            "evidence_h": np.repeat(evidence, WEEK_H),
+        }
+    )
+
+
+def _profiles(frame: pd.DataFrame) -> FillRateProfiles:
+    profiles = FillRateProfiles()
+    bins, streams = frame[frame["kind"] == "bin"], frame[frame["kind"] == "stream"]
+    profiles.bin_ids_ = bins["bin_id"].to_numpy(object)[::WEEK_H]
+    profiles.streams_ = streams["bin_id"].to_numpy(object)[::WEEK_H]
+    profiles.rates_ = bins["rate_pct_per_h"].to_numpy().reshape(-1, WEEK_H)
+    profiles.own_weight_ = bins["own_weight"].to_numpy().reshape(-1, WEEK_H)
+    profiles.evidence_h_ = bins["evidence_h"].to_numpy()[::WEEK_H]
+    profiles.stream_rates_ = streams["rate_pct_per_h"].to_numpy().reshape(-1, WEEK_H)
+    return profiles
+
+
+def git_commit() -> str | None:
+    """The commit of the source this runs from; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from training.grid import LEARNED, LEVELS, with_ends
+
+BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and beyond
+PRIOR_BLOCKS = 25.0
+EVERYONE = "*"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often the truth stayed below each learned quantile in weeks held back, by stream and horizon.
+
+    covered: (stream, bucket) -> (13,) observed frequencies, rising. A probability p is answered with the quantile that
+    was observed to cover p (recalibration on the probability integral transform, Kuleshov et al. 2018). A stream's
+    frequencies are shrunk toward everyone's, and those toward the nominal levels, by blocks of bin and week.
+    """
+
+    covered: dict[tuple[str, int], np.ndarray]
+
+    @classmethod
+    def identity(cls) -> Calibration:
+        """Change nothing: there was no week to hold back."""
+        return cls({})
+
+    @classmethod
+    def learn(
+        cls, truth: np.ndarray, quantiles: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray, bins: np.ndarray,
+        as_of: np.ndarray,
+    ) -> Calibration:  # fmt: skip
+        """From truth (k,) and quantiles (k, 13) in percent, both within 0-100, with each row's stream and horizon.
+
+        Where both lie on the rim or the floor nothing can be said, and the nominal level stands.
+        """
+        quantiles = np.clip(quantiles, 0, 100)
+        tied = np.abs(truth[:, None] - quantiles) < 1e-9
+        below = np.where(tied, LEARNED, truth[:, None] < quantiles)
+        bucket = np.searchsorted(BUCKETS_H, horizon_h)
+        week = as_of // (7 * 24 * 3_600_000_000)
+        covered: dict[tuple[str, int], np.ndarray] = {}
+        for b in range(len(BUCKETS_H) + 1):
+            rows = bucket == b
+            pooled = _shrunk(below[rows], bins[rows], week[rows], LEARNED)
+            covered[EVERYONE, b] = pooled
+            for name in np.unique(stream[rows]):
+                own = rows & (stream == name)
+                covered[str(name), b] = _shrunk(below[own], bins[own], week[own], pooled)
+        return cls(covered)
+
+    def apply(self, values: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray) -> np.ndarray:
+        """(n, H, 13) recalibrated quantiles of `values` (n, H, 13), for rows of `stream` (n,) at `horizon_h` (H,)."""
+        if not self.covered:
+            return values
+        ends = with_ends(values)
+        out = values.copy()
+        buckets = np.searchsorted(BUCKETS_H, horizon_h)
+        known = {name for name, _ in self.covered}
+        groups = pd.Series(stream).where(pd.Series(stream).isin(known), EVERYONE)
+        for name, rows in groups.groupby(groups).groups.items():  # a handful of streams
+            for b in np.unique(buckets):
+                curve = np.concatenate([[0.0], self.covered[str(name), int(b)], [1.0]])
+                level = np.interp(LEARNED, curve, LEVELS)
+                right = np.clip(np.searchsorted(LEVELS, level, side="left"), 1, len(LEVELS) - 1)
+                share = (level - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
+                part = np.ix_(np.asarray(rows), np.flatnonzero(buckets == b))
+                some = ends[part]
+                out[part] = some[..., right - 1] + share * (some[..., right] - some[..., right - 1])
+        return out
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As plain values, for model.json."""
+        return [{"stream": s, "bucket": b, "covered": c.tolist()} for (s, b), c in sorted(self.covered.items())]
+
+    @classmethod
+    def from_json(cls, rows: list[dict[str, Any]]) -> Calibration:
+        """From the values of `to_json`."""
+        return cls({(str(r["stream"]), int(r["bucket"])): np.array(r["covered"], dtype=float) for r in rows})
+
+
+def _shrunk(below: np.ndarray, bins: np.ndarray, week: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """(13,) share of `below` (k, 13), every bin the same weight, shrunk toward `prior`; never falling."""
+    if not len(below):
+        return prior
+    code, _ = pd.factorize(bins)
+    sums = np.zeros((code.max() + 1, below.shape[1]))
+    np.add.at(sums, code, below)
+    observed = (sums / np.bincount(code)[:, None]).mean(axis=0)
+    blocks = len(pd.DataFrame({"bin": bins, "week": week}).drop_duplicates())
+    mixed = (blocks * observed + PRIOR_BLOCKS * prior) / (blocks + PRIOR_BLOCKS)
+    return np.clip(np.maximum.accumulate(mixed), 1e-3, 1 - 1e-3) + np.arange(len(mixed)) * 1e-9

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data.errors import InputError
+from data.history import History
+from data.sequences import HOUR_US, Archive, microsecond
+from training.examples import Asks, spans
+from training.profiles import FillRateProfiles
+from training.settings import ModelSettings
+
+SETTLE_H = 72.0  # no question in a bin's first three days
+OUTAGE_H = (6.0, 96.0)
+ASKS_PER_EXAMPLE = 0.2  # of the horizons of a question about five can be scored
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """What a model is to be taught: profiles, and questions about the past to learn from.
+
+    profiles   learned from everything
+    asks       random bins and moments; each uses a profile that was learned from other blocks of time
+    table (k, 168)  those profiles' rates, percent per hour
+    """
+
+    profiles: FillRateProfiles
+    asks: Asks
+    table: np.ndarray
+
+
+def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np.random.Generator) -> Curriculum:
+    """Learn profiles from all that was known at `until`, and draw the questions. Raises InputError for too little."""
+    end = microsecond(until)
+    spans_x, rises = spans(history, end)
+    if not len(spans_x):
+        raise InputError(
+            f"{len(history.readings)} readings without a single rise to learn from",
+            expected="bins with at least two readings below the rim within one fill cycle",
+            remedy="Load more history, or check the readings with `brimcast data check`.",
+        )
+    asks = _draw(history, end, settings, rng)
+    blocks = np.linspace(spans_x["measured"].min(), spans_x["measured"].max() + 1, settings.folds + 1)
+    block_of_span = np.searchsorted(blocks, spans_x["measured"].to_numpy(), side="right") - 1
+    block = np.clip(np.searchsorted(blocks, asks.as_of, side="right") - 1, 0, settings.folds - 1)
+    stranger = rng.random(len(asks)) < settings.strangers
+    tables: list[np.ndarray] = []
+    above = 0
+    for fold in range(settings.folds):
+        others = block_of_span != fold
+        if not others.any():
+            others = np.ones(len(others), dtype=bool)
+        learned = FillRateProfiles().fit(spans_x[others], rises[others])
+        mine = block == fold
+        nobody = np.where(stranger[mine], "", asks.bin_ids[mine])
+        asks.profile[mine] = above + learned.rows(nobody, asks.streams[mine])
+        tables.append(learned.table)
+        above += len(learned.table)
+    return Curriculum(FillRateProfiles().fit(spans_x, rises), asks, np.vstack(tables))
+
+
+def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Generator) -> Asks:
+    """Random moments of each bin, the same number for every bin that has a history long enough."""
+    archive = Archive.of(history)
+    ids = archive.bin_ids.to_numpy()
+    first = archive.measured[archive.starts[:-1]] + int(SETTLE_H * HOUR_US)
+    last = np.minimum(archive.measured[archive.starts[1:] - 1], end)
+    wanted = max(1, round(settings.examples * ASKS_PER_EXAMPLE / len(ids)))
+    count = np.where(last > first, np.minimum(wanted, (last - first) // (2 * HOUR_US)), 0).astype(int)
+    owner = np.repeat(np.arange(len(ids)), count)
+    as_of = (first[owner] + rng.random(len(owner)) * (last - first)[owner]).astype(np.int64)
+    silent = rng.random(len(owner)) < settings.outages
+    heard_by = as_of - np.where(silent, rng.uniform(*OUTAGE_H, len(owner)) * HOUR_US, 0).astype(np.int64)
+    known = history.bins.unique.reindex(ids)
+    streams, zones = known["stream"].fillna("mixed").to_numpy(object), known["timezone"].fillna("UTC").to_numpy(object)
+    return Asks(ids[owner], streams[owner], zones[owner], as_of, heard_by, np.zeros(len(owner), dtype=int))

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data.cycles import find_cycles
+from data.errors import InputError
+from data.health import RECENT_DAYS, RIM_PCT
+from data.history import History
+from data.reports import known_reports
+from data.sequences import HOUR_US, MILLI, Archive, microseconds
+from training.calendar import Clock
+from training.features import Features, horizon_features
+from training.labels import label
+from training.profiles import Accumulated
+from training.situations import Situations, describe
+
+LONGEST_SPAN_H = 72.0
+READINGS_AT_ONCE = 4_000_000
+FEWEST = 200
+
+
+@dataclass(frozen=True)
+class Asks:
+    """Questions to a history: m bins, each at its own moment.
+
+    bin_ids, streams, timezones (m,) text; as_of, heard_by (m,) microseconds (they differ where an outage is played);
+    profile (m,) row of the profile table to use
+    """
+
+    bin_ids: np.ndarray
+    streams: np.ndarray
+    timezones: np.ndarray
+    as_of: np.ndarray
+    heard_by: np.ndarray
+    profile: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.bin_ids)
+
+    def take(self, rows: np.ndarray | slice) -> Asks:
+        """Only these rows."""
+        return Asks(
+            self.bin_ids[rows], self.streams[rows], self.timezones[rows], self.as_of[rows], self.heard_by[rows],
+            self.profile[rows],
+        )  # fmt: skip
+
+    def clock(self, ahead_h: float) -> Clock:
+        """Local time from the window before the asks to `ahead_h` after them."""
+        start = int(self.as_of.min()) - int((RECENT_DAYS + 2) * 24 * HOUR_US)
+        return Clock.over(self.timezones, start, int(self.as_of.max()) + int(ahead_h * HOUR_US))
+
+
+def chunks(archive: Archive, asks: Asks) -> list[slice]:
+    """Slices of the asks that each read at most some millions of readings."""
+    if not len(asks):
+        return []
+    load = np.cumsum(archive.counts(asks.bin_ids, asks.as_of, RECENT_DAYS) + 1) // READINGS_AT_ONCE
+    cuts = np.concatenate([[0], np.flatnonzero(np.diff(load)) + 1, [len(asks)]])
+    return [slice(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def situations_of(archive: Archive, history: History, asks: Asks, table: np.ndarray, clock: Clock) -> Situations:
+    """The situations of all asks (see `describe`), with profiles from `table` (k, 168)."""
+    return describe(
+        archive, history, asks.bin_ids, asks.as_of, Accumulated.of(table, asks.profile), clock, asks.heard_by
+    )
+
+
+def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.ndarray]:
+    """What profiles learn from: spans between two readings of one fill cycle, as known at `until` (microseconds).
+
+    Returns X (bin_id, stream, start_s, hours, measured) and y (n,) percent risen. Spans that begin at the rim are left
+    out: a full bin hides its demand.
+    """
+    archive = Archive.of(history)
+    ids = archive.bin_ids.to_numpy()
+    moment = np.full(len(ids), until)
+    cycles = find_cycles(archive.sequences(ids, moment, None), known_reports(history, ids, moment, None))
+    s = cycles.sequences
+    known = history.bins.unique.reindex(ids)
+    streams, zones = known["stream"].fillna("mixed").to_numpy(), known["timezone"].fillna("UTC").to_numpy()
+    before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
+    ok = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US) & (step > 0)
+    if not ok.any():
+        empty = pd.DataFrame({"bin_id": [], "stream": [], "start_s": [], "hours": [], "measured": []})
+        return empty, np.zeros(0)
+    clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
+    local = clock.local_s(s.measured, s.seq) - step // 1_000_000
+    frame = pd.DataFrame(
+        {
+            "bin_id": ids[s.seq[ok]], "stream": streams[s.seq[ok]], "start_s": local[ok], "hours": step[ok] / HOUR_US,
+            "measured": s.measured[ok],
+        }
+    )  # fmt: skip
+    return frame, ((s.fill - before) / MILLI)[ok]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What the boosters learn from: features with what came true.
+
+    rise (k,) percent from the filtered level to the truth; stream, bin_ids, horizon_h (k,) of each row;
+    as_of (k,) microseconds
+    """
+
+    features: Features
+    rise: np.ndarray
+    stream: np.ndarray
+    horizon_h: np.ndarray
+    as_of: np.ndarray
+    bin_ids: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Examples:
+        """Only these rows."""
+        features = Features(self.features.names, self.features.matrix[rows], self.features.level[rows])
+        return Examples(
+            features, self.rise[rows], self.stream[rows], self.horizon_h[rows], self.as_of[rows],
+            self.bin_ids[rows],
+        )  # fmt: skip
+
+    def sample(self, most: int, rng: np.random.Generator) -> Examples:
+        """At most so many of these examples, at random, in their order."""
+        if len(self.rise) <= most:
+            return self
+        return self.take(np.sort(rng.choice(len(self.rise), most, replace=False)))
+
+    def require(self, found: str) -> Examples:
+        """These examples, if there are enough of them to learn from; raises InputError, saying what was `found`."""
+        if len(self.rise) < FEWEST:
+            raise InputError(
+                f"{found} with {len(self.rise)} moments whose future can be scored",
+                expected=f"at least {FEWEST}: some days of readings of some bins, not all within one emptying",
+                remedy="Load more history before training.",
+            )
+        return self
+
+
+def learn_examples(
+    history: History,
+    asks: Asks,
+    table: np.ndarray,
+    stream_codes: np.ndarray,
+    horizons_h: np.ndarray,
+    holidays: np.ndarray,
+    progress: Callable[[str], None],
+) -> Examples:
+    """Pair each ask and horizon that can be scored with what came true; see `training.labels.label`."""
+    questions = _questions(asks, horizons_h)
+    labelled = label(history.readings, questions, history.emptyings)
+    archive = Archive.of(history)
+    clock = asks.clock(float(horizons_h[-1]) + 1)
+    ask = labelled["ask"].to_numpy()
+    order = np.argsort(ask, kind="stable")
+    labelled, ask = labelled.iloc[order], ask[order]
+    moments = microseconds(labelled["at"])
+    parts: list[Features] = []
+    for part in chunks(archive, asks):
+        low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
+        some = asks.take(part)
+        own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
+        found = situations_of(archive, history, some, table, own)
+        parts.append(
+            horizon_features(
+                found, ask[low:high] - part.start, some.as_of, moments[low:high], stream_codes[part],
+                Accumulated.of(table, some.profile), own, holidays,
+            )
+        )  # fmt: skip
+        progress(f"features of {part.stop:,} of {len(asks):,} situations")
+    features = Features(parts[0].names, np.vstack([p.matrix for p in parts]), np.concatenate([p.level for p in parts]))
+    known = ~np.isnan(features.level)
+    examples = Examples(
+        features, labelled["y"].to_numpy() - features.level, asks.streams[ask],
+        np.rint((moments - asks.as_of[ask]) / HOUR_US), asks.as_of[ask], asks.bin_ids[ask],
+    )  # fmt: skip
+    return examples.take(np.flatnonzero(known))
+
+
+def _questions(asks: Asks, horizons_h: np.ndarray) -> pd.DataFrame:
+    """Every ask at every horizon; what is scored is whether the bin was left alone since the newest reading."""
+    ask = np.repeat(np.arange(len(asks)), len(horizons_h))
+    ahead = np.tile((horizons_h * HOUR_US).astype(np.int64), len(asks))
+    return pd.DataFrame(
+        {
+            "bin_id": asks.bin_ids[ask],
+            "as_of": pd.DatetimeIndex(asks.heard_by[ask].astype("datetime64[us]")).tz_localize("UTC"),
+            "at": pd.DatetimeIndex((asks.as_of[ask] + ahead).astype("datetime64[us]")).tz_localize("UTC"),
+            "ask": ask,
+        }
+    )

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.sequences import HOUR_US
+from training.calendar import Clock
+from training.profiles import NANO, Accumulated
+from training.situations import Situations
+
+HORIZON_NAMES = (
+    "horizon_h",
+    "expected_pct",
+    "expected_pace_pct",
+    "projected_pct",
+    "at_hour",
+    "at_weekday",
+    "holidays",
+    "at_holiday",
+)
+
+
+@dataclass(frozen=True)
+class Features:
+    """One row for each situation and horizon asked of it.
+
+    names (F,)    the columns, in order
+    matrix (k, F) float64, NaN where not known
+    level (k,)    the filtered level of the row's situation, percent: forecasts are made relative to it
+    """
+
+    names: tuple[str, ...]
+    matrix: np.ndarray
+    level: np.ndarray
+
+    def column(self, name: str) -> np.ndarray:
+        """(k,) one column."""
+        return self.matrix[:, self.names.index(name)]
+
+
+def horizon_features(
+    situations: Situations,
+    row: np.ndarray,
+    as_of: np.ndarray,
+    at: np.ndarray,
+    stream: np.ndarray,
+    gathered: Accumulated,
+    clock: Clock,
+    holidays: np.ndarray,
+) -> Features:
+    """Features of `at` (k,) for the situations `row` (k,), whose moments are `as_of` (m,); all in microseconds.
+
+    `stream` (m,) holds stream codes, `holidays` sorted local days (days since a Monday).
+    """
+    local_at, local_now = clock.local_s(at, row), clock.local_s(as_of, np.arange(len(as_of)))
+    reading = clock.local_s(situations.measured, np.arange(len(as_of)))
+    then = gathered.at(local_at, row)
+    expected = np.maximum(then - gathered.at(reading, np.arange(len(as_of)))[row], 0) / NANO
+    pace = situations.pace[row]
+    level = situations.level[row]
+    day_at, day_now = local_at // 86400, (local_now // 86400)[row]
+    first, last = np.searchsorted(holidays, day_now), np.searchsorted(holidays, day_at, side="right")
+    own = np.column_stack([*situations.columns.values(), stream.astype(float)])
+    asked = np.column_stack(
+        [
+            (at - as_of[row]) / HOUR_US,
+            expected,
+            expected * pace,
+            np.minimum(level + expected * pace, 130.0),
+            local_at // 3600 % 24,
+            day_at % 7,
+            last - first,
+            np.isin(day_at, holidays),
+        ]
+    )
+    return Features((*situations.columns, "stream", *HORIZON_NAMES), np.hstack([own[row], asked]), level)

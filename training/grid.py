@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+
+NEAR_H = np.array([0, 1, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48, 60, 72], dtype=float)
+FAR_H = np.arange(84, 337, 12, dtype=float)
+HORIZONS_H = np.concatenate([NEAR_H, FAR_H])
+LEARNED = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98])
+LEVELS = np.concatenate([[0.0], LEARNED, [1.0]])
+MEDIAN = int(np.flatnonzero(LEVELS == 0.5)[0])
+# Standard normal quantiles of LEARNED: only the relative width of the levels beyond the learned horizons hangs on it.
+NORMAL = np.array(
+    [-2.0537, -1.6449, -1.2816, -0.8416, -0.5244, -0.2533, 0, 0.2533, 0.5244, 0.8416, 1.2816, 1.6449, 2.0537]
+)
+
+
+def with_ends(values: np.ndarray) -> np.ndarray:
+    """(..., 15) quantiles at LEVELS from those at LEARNED (..., 13): tails go on as they end, and stop there."""
+    low = values[..., :1] - (values[..., 1:2] - values[..., :1])
+    high = values[..., -1:] + (values[..., -1:] - values[..., -2:-1])
+    return np.concatenate([low, values, high], axis=-1)
+
+
+def monotone(values: np.ndarray) -> np.ndarray:
+    """The nearest-by (n, H, P) that falls neither with the horizon nor with the level.
+
+    Along the horizon the mean of the running maximum and the running minimum from behind, which halves what either
+    would shift; then sorted by level, which keeps the horizons' order.
+    """
+    up = np.maximum.accumulate(values, axis=1)
+    down = np.minimum.accumulate(values[:, ::-1], axis=1)[:, ::-1]
+    return np.sort((up + down) / 2, axis=2)
+
+
+def go_on(near: np.ndarray, growth: np.ndarray, noise: float, doubt: float) -> np.ndarray:
+    """(n, H, 13) over all HORIZONS_H from the learned (n, 16, 13): beyond 72 h the bin's own rates accumulate.
+
+    growth (n, 21): points expected from 72 h on, at FAR_H. The median moves on with it; the spread grows as that of
+    a compound Poisson process at an uncertain rate: its variance adds noise x growth + (doubt x growth) squared.
+    """
+    last = near[:, -1:, :]
+    middle = last[:, :, MEDIAN - 1 : MEDIAN]
+    spread = np.sqrt(noise * growth + (doubt * growth) ** 2)[:, :, None] * NORMAL
+    wider = np.sign(NORMAL) * np.sqrt((last - middle) ** 2 + spread**2)
+    return np.concatenate([near, middle + growth[:, :, None] + wider], axis=1)

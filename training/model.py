@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+
+from data.health import RECENT_DAYS
+from data.history import History
+from data.sequences import HOUR_US, Archive, microsecond, microseconds
+from training.boosters import QuantileBoosters
+from training.calendar import holiday_days
+from training.calibration import Calibration
+from training.curriculum import plan
+from training.examples import Asks, Examples, chunks, learn_examples, situations_of
+from training.features import horizon_features
+from training.forecast import FillForecast
+from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, go_on, monotone, with_ends
+from training.practice import known_by
+from training.profiles import NANO, Accumulated, FillRateProfiles
+from training.settings import ModelSettings
+
+OWN_EVIDENCE_H = 7 * 24.0
+METHOD = (
+    "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
+    "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
+    "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
+    "Thirteen pooled LightGBM boosters give quantiles of the rise at horizons up to 72 hours.",
+    "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
+    "Their probabilities are recalibrated by stream and horizon on the newest weeks, held back from a first fit.",
+    "From 72 hours to 14 days the bin's own rates accumulate, with a spread learned from the same weeks.",
+    "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
+)
+
+
+def _quiet(_: str) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class FillModel:
+    """Forecasts the fill of bins: per-bin profiles, pooled quantile boosters and a calibration.
+
+    `forecast` is the only road to a forecast; it needs the last HISTORY_DAYS days before the moment it is made.
+    """
+
+    profiles: FillRateProfiles
+    boosters: QuantileBoosters
+    calibration: Calibration
+    settings: ModelSettings
+    streams: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    noise: float
+    doubt: float
+    card: dict[str, Any]
+
+    HISTORY_DAYS: ClassVar[int] = 35
+
+    @classmethod
+    def fit(
+        cls,
+        history: History,
+        *,
+        until: pd.Timestamp | None = None,
+        seed: int = 0,
+        settings: ModelSettings | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> FillModel:
+        """Learn from all that was heard by `until` (default: everything). Raises InputError for too little history."""
+        say = progress or _quiet
+        chosen = (settings or ModelSettings()).model_copy(update={"seed": seed})
+        past, end = known_by(history, until)
+        rng = np.random.default_rng(chosen.seed)
+        lesson = plan(past, end, chosen, rng)
+        say(f"profiles of {len(lesson.profiles.bin_ids_):,} bins")
+        streams = tuple(sorted(set(lesson.asks.streams)))
+        holidays = _holidays(chosen, past, end)
+        codes = pd.Index(streams).get_indexer(lesson.asks.streams)
+        examples = learn_examples(past, lesson.asks, lesson.table, codes, NEAR_H[1:], holidays, say)
+        examples = examples.sample(chosen.examples, rng).require(
+            f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
+        )
+        early = _early(examples, chosen)
+        first = _boosters(examples.take(np.flatnonzero(early)[::2]), chosen, say, "first fit")
+        calibration, noise, doubt = _calibrate(first, examples.take(np.flatnonzero(~early)))
+        boosters = _boosters(examples, chosen, say, "final fit")
+        card = _card(past, end, chosen, examples, lesson.profiles)
+        names = examples.features.names
+        return cls(lesson.profiles, boosters, calibration, chosen, streams, names, noise, doubt, card)
+
+    @property
+    def version(self) -> str:
+        """How a forecast names its model: name and version of the registry, or the data it was trained until."""
+        if "version" in self.card:
+            return f"{self.card['name']}/{self.card['version']}"
+        return f"unregistered, trained until {self.card['trained_until']}"
+
+    def forecast(self, history: History, as_of: pd.Timestamp, bin_ids: Sequence[str] | None = None) -> FillForecast:
+        """The forecast of these bins (default: all of the bins table) as known at `as_of`, in the order asked."""
+        ids = history.bins.unique["bin_id"].to_numpy(object) if bin_ids is None else np.array(bin_ids, dtype=object)
+        return self._forecast(history, Archive.of(history), ids, np.full(len(ids), microsecond(as_of)))
+
+    def forecast_windows(self, history: History, windows: pd.DataFrame) -> pd.DataFrame:
+        """The contract's forecasts table for windows (bin_id, as_of, at): a row each, in their order."""
+        archive = Archive.of(history)
+        pair = windows.groupby(["bin_id", "as_of"], sort=False).ngroup().to_numpy()
+        first = np.unique(pair, return_index=True)[1]
+        ids = windows["bin_id"].to_numpy(object)[first]
+        as_of = microseconds(windows["as_of"])[first]
+        at = microseconds(windows["at"]).astype("datetime64[us]")
+        order = np.argsort(pair, kind="stable")
+        tables = []
+        for low in range(0, len(first), 20_000):
+            high = min(low + 20_000, len(first))
+            some = self._forecast(history, archive, ids[low:high], as_of[low:high])
+            rows = order[np.searchsorted(pair[order], low) : np.searchsorted(pair[order], high)]
+            tables.append(some.take(pair[rows] - low).table(at[rows]).set_axis(rows))
+        if not tables:
+            return self._forecast(history, archive, ids, as_of).table(at)
+        return pd.concat(tables).sort_index().reset_index(drop=True)
+
+    def save(self, folder: Path) -> None:
+        """Write the artifact; see `training.artifact.save`."""
+        from training.artifact import save
+
+        save(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> FillModel:
+        """Read the artifact; see `training.artifact.load`. Raises InputError for a foreign or broken folder."""
+        from training.artifact import load
+
+        return load(folder)
+
+    # ------------------------------------------------------------ the road
+
+    def _forecast(self, history: History, archive: Archive, ids: np.ndarray, as_of: np.ndarray) -> FillForecast:
+        known = history.bins.unique.reindex(ids)
+        streams = known["stream"].fillna("mixed").to_numpy(object)
+        zones = known["timezone"].fillna("UTC").to_numpy(object)
+        full = known["full_pct"].fillna(95.0).to_numpy(dtype=float)
+        asks = Asks(ids, streams, zones, as_of, as_of, self.profiles.rows(ids, streams))
+        parts = [self._part(history, archive, asks.take(part)) for part in chunks(archive, asks)]
+        if not parts:
+            empty = np.zeros((0, len(HORIZONS_H), len(LEVELS)))
+            nothing = np.zeros(0, dtype="datetime64[us]")
+            return FillForecast(
+                ids, nothing, HORIZONS_H, LEVELS, empty, ids, (), nothing, np.zeros(0), full, self.version
+            )
+        status = np.concatenate([p[1] for p in parts])
+        reasons = [r for p in parts for r in p[2]]
+        unknown = known["bin_id"].isna().to_numpy() & ~pd.Index(ids).isin(archive.bin_ids)
+        status[unknown] = "unknown_bin"
+        for i in np.flatnonzero(unknown).tolist():  # only over bins that nobody knows
+            reasons[i] = ("the bins table lacks this bin, and no reading names it",)
+        return FillForecast(
+            bin_ids=ids,
+            as_of=as_of.astype("datetime64[us]"),
+            horizons_h=HORIZONS_H,
+            levels=LEVELS,
+            values=np.concatenate([p[0] for p in parts]),
+            status=status,
+            reasons=tuple(reasons),
+            last_reading_at=np.concatenate([p[3] for p in parts]),
+            fill_now_pct=np.concatenate([p[4] for p in parts]),
+            full_pct=full,
+            model_version=self.version,
+        )
+
+    def _part(
+        self, history: History, archive: Archive, asks: Asks
+    ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, ...]], np.ndarray, np.ndarray]:
+        """values, status, reasons, last_reading_at and fill_now_pct of these asks."""
+        clock = asks.clock(HORIZONS_H[-1] + 1)
+        table = self.profiles.table
+        found = situations_of(archive, history, asks, table, clock)
+        some = np.flatnonzero(~np.isnan(found.level))
+        gathered = Accumulated.of(table, asks.profile)
+        row = np.repeat(some, len(NEAR_H))
+        at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
+        codes = pd.Index(self.streams).get_indexer(asks.streams)
+        holidays = holiday_days(
+            self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
+        )
+        features = horizon_features(found, row, asks.as_of, at, codes, gathered, clock, holidays)
+        near = self.boosters.predict(features.matrix, features.level)
+        near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
+        near = monotone(np.clip(near, 0, 100))
+        ahead = np.concatenate([NEAR_H[-1:], FAR_H])
+        moments = asks.as_of[some][:, None] + (ahead * HOUR_US).astype(np.int64)
+        rows = np.broadcast_to(some[:, None], moments.shape)
+        total = gathered.at(clock.local_s(moments, rows), rows)
+        growth = np.maximum(total[:, 1:] - total[:, :1], 0) / NANO * found.pace[some][:, None]
+        values = np.full((len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
+        values[some] = monotone(with_ends(go_on(near, growth, self.noise, self.doubt)))
+        status, reasons = found.health.status, found.health.reasons()
+        own = asks.profile < len(self.profiles.bin_ids_)
+        evidence = np.where(own, self.profiles.evidence_h_[np.where(own, asks.profile, 0)], 0.0)
+        cold = (status == "ok") & (evidence < OWN_EVIDENCE_H)
+        status[cold] = "cold_start"
+        for i in np.flatnonzero(cold).tolist():  # only over bins that are new
+            reasons[i] = (f"{evidence[i]:.0f} h of own history; the profile of stream {asks.streams[i]} is used",)
+        measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
+        now = np.where(np.isnan(found.level), np.nan, np.clip(values[:, 0, MEDIAN], 0, 100))
+        return values, status, reasons, measured.astype("datetime64[us]"), now
+
+
+def _holidays(settings: ModelSettings, past: History, end: pd.Timestamp) -> np.ndarray:
+    start = past.readings.frame["measured_at"].min()
+    day = 24 * HOUR_US
+    return holiday_days(settings.country, microsecond(start) // day - int(RECENT_DAYS), microsecond(end) // day + 30)
+
+
+def _early(examples: Examples, settings: ModelSettings) -> np.ndarray:
+    """(k,) bool: rows before the weeks held back, at most eight of them."""
+    first, last = examples.as_of.min(), examples.as_of.max()
+    held = min(settings.held_back * (last - first), 56 * 24 * HOUR_US)
+    return examples.as_of <= last - held
+
+
+def _boosters(
+    examples: Examples, settings: ModelSettings, progress: Callable[[str], None], what: str
+) -> QuantileBoosters:
+    return QuantileBoosters.fit(
+        examples, settings.booster_parameters, settings.trees, settings.threads, settings.seed,
+        lambda step: progress(f"{what}: {step}"),
+    )  # fmt: skip
+
+
+def _calibrate(boosters: QuantileBoosters, late: Examples) -> tuple[Calibration, float, float]:
+    """The calibration, and how the spread grows with the expected rise: its noise and its doubt (see `grid.go_on`)."""
+    if not len(late.rise):
+        return Calibration.identity(), 4.0, 0.3
+    truth = late.rise + late.features.level
+    quantiles = np.sort(boosters.predict(late.features.matrix, late.features.level), axis=1)
+    calibration = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
+    middle = quantiles[:, MEDIAN - 1]
+    hope = late.features.column("expected_pace_pct")
+    usable = (truth < 95) & (middle < 90) & (hope > 0)
+    if usable.sum() < 100:
+        return calibration, 4.0, 0.3
+    squared = np.minimum((truth - middle)[usable] ** 2, 2500.0)
+    parts = np.column_stack([np.ones(usable.sum()), hope[usable], hope[usable] ** 2])
+    # The spread at the level itself is in the quantiles at 72 h already; only what grows with the rise is taken.
+    weight = 1 / (1 + hope[usable])
+    growth = LinearRegression(positive=True, fit_intercept=False).fit(parts, squared, sample_weight=weight).coef_
+    return calibration, float(max(growth[1], 0.5)), float(np.sqrt(max(growth[2], 0.01)))
+
+
+def _card(
+    past: History, end: pd.Timestamp, settings: ModelSettings, examples: Examples, profiles: FillRateProfiles
+) -> dict[str, Any]:
+    first, last = past.span or (end, end)
+    return {
+        "trained_until": end.isoformat(),
+        "span": [first.isoformat(), last.isoformat()],
+        "fingerprint": past.fingerprint(),
+        "readings": len(past.readings),
+        "bins": len(profiles.bin_ids_),
+        "streams": [str(s) for s in profiles.streams_[1:]],
+        "examples": len(examples.rise),
+        "parameters": settings.model_dump(),
+        "method": list(METHOD),
+    }

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from training.calendar import WEEK_H
+
+NANO = 1e9
+MIN_RATE = 1e-4  # percent per hour: a bin whose level never rose still may
+EVERY = "*"  # the row of what all streams share
+
+
+class FillRateProfiles(RegressorMixin, BaseEstimator):
+    """Fill rates by hour of the local week for every bin, shrunk toward its stream by its evidence.
+
+    A bin's rate is its stream's profile times factors of its own: one for the bin, then for the hour of day, the day
+    of the week and the hour of the week. Each is a ratio of points risen to points expected, to both of which `prior`
+    points are added (the posterior mean of a gamma prior on a Poisson rate): a cell with little evidence stays with
+    its stream. Streams are shrunk toward the whole city likewise.
+
+    X: columns bin_id, stream, start_s (local seconds since a Monday), hours, and weight (optional); y: rise, percent.
+
+    Fitted: bin_ids_, streams_ (names, first EVERY), rates_ (bins x 168) and stream_rates_ (streams x 168) in percent
+    per hour, own_weight_ (bins x 168): the share of own evidence in each rate, evidence_h_ (bins,): hours seen.
+    """
+
+    def __init__(
+        self, prior_bin: float = 12.0, prior_hour: float = 40.0, prior_day: float = 60.0, prior_cell: float = 60.0
+    ) -> None:
+        self.prior_bin = prior_bin
+        self.prior_hour = prior_hour
+        self.prior_day = prior_day
+        self.prior_cell = prior_cell
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> FillRateProfiles:  # noqa: N803 - scikit-learn's name
+        """Learn from spans of readings without an emptying: X as above, y (n,) percent risen in each."""
+        bins, bin_ids = pd.factorize(X["bin_id"], sort=True)
+        table = pd.DataFrame({"bin": bins, "stream": X["stream"].to_numpy()}).drop_duplicates("bin").sort_values("bin")
+        streams, names = pd.factorize(table["stream"], sort=True)
+        weight = X["weight"].to_numpy(dtype=float) if "weight" in X else np.ones(len(X))
+        spans = Spans.of(X["start_s"].to_numpy(), X["hours"].to_numpy(dtype=float))
+        shape = np.ones(WEEK_H)
+        city = np.ones(WEEK_H)
+        for _ in range(4):  # long spans are told apart by the profile that short ones gave; this settles quickly
+            risen, seen = spans.allot(np.asarray(y, dtype=float), weight, shape, bins, len(bin_ids))
+            city = _profile(risen.sum(axis=0), seen.sum(axis=0))
+            shape = city
+        by_stream = np.zeros((len(names), WEEK_H)), np.zeros((len(names), WEEK_H))
+        np.add.at(by_stream[0], streams, risen)
+        np.add.at(by_stream[1], streams, seen)
+        stream_rates, _ = self._shrink(by_stream[0], by_stream[1], np.broadcast_to(city, by_stream[0].shape))
+        rates, own = self._shrink(risen, seen, stream_rates[streams])
+        self.bin_ids_ = np.asarray(bin_ids, dtype=object)
+        self.streams_ = np.array([EVERY, *names], dtype=object)
+        self.stream_rates_ = np.vstack([city[None], stream_rates])
+        self.rates_, self.own_weight_ = rates, own
+        self.evidence_h_ = seen.sum(axis=1)
+        return self
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803
+        """(n,) expected rise of each span in percent; unknown bins by their stream, unknown streams by the city."""
+        check_is_fitted(self, "rates_")
+        gathered = Accumulated.of(self.table, self.rows(X["bin_id"], X["stream"]))
+        start = X["start_s"].to_numpy()
+        end = start + np.rint(X["hours"].to_numpy(dtype=float) * 3600).astype(np.int64)
+        rows = np.arange(len(X))
+        return (gathered.at(end, rows) - gathered.at(start, rows)) / NANO
+
+    @property
+    def table(self) -> np.ndarray:
+        """(bins + streams, 168) rates in percent per hour: the bins', below them the streams'."""
+        return np.vstack([self.rates_, self.stream_rates_])
+
+    def rows(
+        self, bin_ids: pd.Series | pd.Index | np.ndarray, streams: pd.Series | pd.Index | np.ndarray
+    ) -> np.ndarray:
+        """(m,) rows of `table`: the bin's own, else its stream's, else the whole city's."""
+        own = pd.Index(self.bin_ids_).get_indexer(pd.Index(bin_ids))
+        stream = np.maximum(pd.Index(self.streams_).get_indexer(pd.Index(streams)), 0)
+        return np.where(own >= 0, own, len(self.bin_ids_) + stream)
+
+    def _shrink(self, risen: np.ndarray, seen: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rates (k, 168) between `prior` (k, 168) and the evidence, and the weight of the evidence in each."""
+        rates = prior.copy()
+        steps = (
+            (np.zeros(WEEK_H, dtype=int), self.prior_bin),
+            (np.arange(WEEK_H) % 24, self.prior_hour),
+            (np.arange(WEEK_H) // 24, self.prior_day),
+            (np.arange(WEEK_H), self.prior_cell),
+        )
+        ignorance = np.ones_like(rates)
+        for cell, points in steps:
+            sums = np.zeros((len(rates), cell.max() + 1)), np.zeros((len(rates), cell.max() + 1))
+            np.add.at(sums[0].T, cell, risen.T)
+            np.add.at(sums[1].T, cell, (rates * seen).T)
+            factor = (np.maximum(sums[0], 0) + points) / (sums[1] + points)
+            rates = np.maximum(rates * factor[:, cell], MIN_RATE)
+            if cell.max() == 0:
+                ignorance = points / (sums[1] + points) * np.ones_like(rates)
+        return rates, 1 - ignorance
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Spans of time cut at the hours of the local week: k pieces of n spans.
+
+    span (k,) the span each piece belongs to; cell (k,) its hour of the week; hours (k,) its length
+    """
+
+    span: np.ndarray
+    cell: np.ndarray
+    hours: np.ndarray
+
+    @classmethod
+    def of(cls, start_s: np.ndarray, hours: np.ndarray) -> Spans:
+        """Cut the spans that begin at `start_s` (local seconds since a Monday) and last `hours`."""
+        first = start_s // 3600
+        end_s = start_s + hours * 3600
+        pieces = np.maximum(np.ceil(end_s / 3600).astype(np.int64) - first, 1)
+        span = np.repeat(np.arange(len(start_s)), pieces)
+        hour = first[span] + np.arange(len(span)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        inside = np.minimum(end_s[span], (hour + 1) * 3600) - np.maximum(start_s[span], hour * 3600)
+        return cls(span, (hour % WEEK_H).astype(np.int64), inside / 3600)
+
+    def allot(
+        self, rise: np.ndarray, weight: np.ndarray, shape: np.ndarray, bins: np.ndarray, n_bins: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Points risen and hours seen, each (n_bins, 168): a span's rise is shared among its hours as `shape` has it."""
+        share = shape[self.cell] * self.hours
+        total = np.bincount(self.span, weights=share, minlength=len(rise))
+        part = rise[self.span] * share / total[self.span]
+        key = bins[self.span] * WEEK_H + self.cell
+        size = n_bins * WEEK_H
+        of_span = weight[self.span]
+        risen = np.bincount(key, weights=part * of_span, minlength=size).reshape(n_bins, WEEK_H)
+        seen = np.bincount(key, weights=self.hours * of_span, minlength=size).reshape(n_bins, WEEK_H)
+        return risen, seen
+
+
+def _profile(risen: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(168,) rates, smoothed over the neighbouring hours (1-2-1) to keep noise out of what all bins share."""
+    rate = np.maximum(risen, 0) / np.maximum(seen, 1e-9)
+    smooth = (np.roll(rate, 1) + 2 * rate + np.roll(rate, -1)) / 4
+    return np.maximum(smooth, MIN_RATE)
+
+
+@dataclass(frozen=True)
+class Accumulated:
+    """What m bins are expected to gather since a Monday long ago; whole nano-percent, so that differences are exact.
+
+    rate (k, 168) nano-percent per second; before (k, 168) gathered from the week's begin to each of its hours;
+    week (k,) gathered in a week; profile (m,) the profile of each bin, 0 to k - 1
+    """
+
+    rate: np.ndarray
+    before: np.ndarray
+    week: np.ndarray
+    profile: np.ndarray
+
+    @classmethod
+    def of(cls, rates: np.ndarray, profile: np.ndarray) -> Accumulated:
+        """From rates (k, 168) in percent per hour and the profile (m,) of each bin."""
+        per_s = np.rint(rates * NANO / 3600).astype(np.int64)
+        gathered = np.cumsum(per_s * 3600, axis=1)
+        return cls(per_s, gathered - per_s * 3600, gathered[:, -1], profile)
+
+    @property
+    def per_day(self) -> np.ndarray:
+        """(m,) percent per day."""
+        return self.week[self.profile] / NANO / 7
+
+    def at(self, local_s: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Nano-percent gathered by bin `row` until `local_s` (local seconds since a Monday)."""
+        hours = local_s // 3600
+        cell, profile = hours % WEEK_H, self.profile[row]
+        passed = self.week[profile] * (hours // WEEK_H) + self.before[profile, cell]
+        return passed + self.rate[profile, cell] * (local_s % 3600)

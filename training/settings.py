@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelSettings(BaseModel):
+    """How a model is fitted; kept with the model, so that a fit can be repeated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    country: str | None = Field(
+        None, description="ISO code of the country whose public holidays count", examples=["CZ"]
+    )
+    examples: int = Field(200_000, gt=0, description="at most so many rows for the boosters to learn from")
+    trees: int = Field(200, gt=0, description="trees of each booster")
+    leaves: int = Field(31, gt=1, description="leaves of each tree")
+    learning_rate: float = Field(0.05, gt=0, le=1)
+    leaf_examples: int = Field(100, gt=0, description="rows that a leaf needs at least")
+    folds: int = Field(4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
+    outages: float = Field(0.1, ge=0, lt=1, description="share of situations with an outage played before them")
+    strangers: float = Field(0.1, ge=0, lt=1, description="share of situations in which the bin counts as unknown")
+    held_back: float = Field(0.2, ge=0, lt=0.5, description="newest share of the time span to calibrate on")
+    threads: int = Field(2, gt=0, description="LightGBM's threads; part of what makes a fit repeatable")
+    seed: int = 0
+
+    @property
+    def booster_parameters(self) -> dict[str, Any]:
+        """LightGBM's names for them."""
+        return {
+            "num_leaves": self.leaves, "learning_rate": self.learning_rate, "min_data_in_leaf": self.leaf_examples,
+            "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 127,
+        }  # fmt: skip

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.cycles import Cycles, find_cycles
+from data.health import RECENT_DAYS, RIM_PCT, Health, judge
+from data.history import History
+from data.reports import known_reports
+from data.sequences import HOUR_US, MILLI, Archive, Sequences, search
+from training.calendar import Clock
+from training.profiles import NANO, Accumulated
+
+WINDOWS_H = (6, 12, 24, 72, 168, 672)
+PRIOR_PCT = (4.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # points added to risen and expected, so that short windows stay calm
+NANO_PER_MILLI = int(NANO / MILLI)
+
+
+@dataclass(frozen=True)
+class Situations:
+    """What is known of m bins, each at its own moment: the part of the features that no horizon changes.
+
+    columns       name -> (m,) float64; see `describe`
+    level (m,)    the filtered level at the newest reading, percent; NaN without readings
+    measured (m,) microseconds of the newest reading used (as_of without readings)
+    pace (m,)     recent rise over expected rise, last 28 days: what the bin's profile is multiplied with
+    health        the state of the sensors
+    """
+
+    columns: dict[str, np.ndarray]
+    level: np.ndarray
+    measured: np.ndarray
+    pace: np.ndarray
+    health: Health
+
+
+def describe(
+    archive: Archive,
+    history: History,
+    bin_ids: np.ndarray,
+    as_of: np.ndarray,
+    gathered: Accumulated,
+    clock: Clock,
+    heard_by: np.ndarray | None = None,
+) -> Situations:
+    """Describe bins `bin_ids` (m,) as known at `as_of` (m,) microseconds, from the 28 days before.
+
+    `gathered` holds the m rows' own profiles, `clock` their local time. `heard_by` (m,) simulates an outage.
+    """
+    heard_by = as_of if heard_by is None else heard_by
+    raw = archive.sequences(bin_ids, as_of, RECENT_DAYS, heard_by)
+    cycles = find_cycles(raw, known_reports(history, bin_ids, as_of, RECENT_DAYS))
+    health = judge(raw, cycles, as_of)
+    s = cycles.sequences
+    end = np.maximum(s.last, 0)
+    some = s.last >= 0
+    if not len(s.seq):  # nothing at all is known: one reading that no row owns keeps the indices valid
+        s = Sequences(s.offsets, np.zeros(1, int), as_of[:1], as_of[:1], np.zeros(1, dtype=np.int64))
+        cycles = Cycles(s, *(np.zeros(1, dtype=kind) for kind in (bool, bool, np.int64, np.int64)))
+    expected = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
+    measured = np.where(some, s.measured[end], as_of)
+    levels = _levels(cycles, end, some, expected)
+    level = levels.pop("level")
+    columns = {name: np.where(some, value - level, np.nan) for name, value in levels.items()}
+    columns |= _raw(raw, level)
+    columns |= _cycle(cycles, end, some, as_of, expected, level)
+    paces, pace = _pace(cycles, end, some, as_of, expected)
+    columns |= paces
+    columns |= _habits(cycles, end, some)
+    local = clock.local_s(as_of, np.arange(len(as_of)))
+    columns |= {
+        "level": level,
+        "age_h": np.where(some, (as_of - measured) / HOUR_US, np.nan),
+        "step_h": health.step_h,
+        "still_h": health.still_h,
+        "missed_pct": health.missed_pct,
+        "falls": health.falls.astype(float),
+        "hour": (local // 3600 % 24).astype(float),
+        "weekday": (local // 86400 % 7).astype(float),
+        "profile_pct_per_day": gathered.per_day,
+    }
+    return Situations(columns, np.where(some, level, np.nan), measured, pace, health)
+
+
+def _sums(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values.astype(np.int64))])
+
+
+def _levels(cycles: Cycles, end: np.ndarray, some: np.ndarray, expected: np.ndarray) -> dict[str, np.ndarray]:
+    """Estimates of the level at the newest reading, percent, from the readings of its fill cycle.
+
+    level: the last value of the isotonic fit over the cycle, which is the largest mean of its last k readings;
+    newest: the reading itself; median3: of the last three; mean3, mean8: mean of the last readings, each carried
+    forward by what the profile expects since.
+    """
+    s = cycles.sequences
+    cycle = cycles.cycle
+    total = _sums(s.fill)
+    index = np.arange(len(s.seq))
+    owner_end = end[s.seq] + 1
+    means = (total[owner_end] - total[index]) / np.maximum(owner_end - index, 1)
+    means = np.where(cycle == cycle[end[s.seq]], means, -np.inf)
+    isotonic = np.full(len(end), np.nan)
+    if some.any():
+        isotonic[some] = np.maximum.reduceat(means, s.offsets[:-1][some])
+    begin = np.searchsorted(cycle, cycle[end])
+    out = {"level": isotonic / MILLI, "newest": s.fill[end] / MILLI}
+    three = [np.maximum(end - k, begin) for k in range(3)]
+    a, b, c = (s.fill[i] for i in three)
+    out["median3"] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)) / MILLI
+    carried = _sums(expected // NANO_PER_MILLI)
+    for k in (3, 8):
+        first = np.maximum(end - k + 1, begin)
+        count = end + 1 - first
+        mean = (total[end + 1] - total[first]) / count
+        ahead = (expected[end] // NANO_PER_MILLI) - (carried[end + 1] - carried[first]) / count
+        out[f"mean{k}"] = (mean + ahead) / MILLI
+    return out
+
+
+def _raw(raw: Sequences, level: np.ndarray) -> dict[str, np.ndarray]:
+    """The very last value, doubtful or not, against the level; how many readings the spike filter set aside."""
+    some = raw.last >= 0
+    fill = raw.fill if len(raw.fill) else np.zeros(1, dtype=np.int64)
+    before = np.maximum(raw.last - 1, 0)
+    return {
+        "raw_minus_level": np.where(some, fill[raw.last] / MILLI - level, np.nan),
+        "raw_step": np.where(raw.offsets[1:] - raw.offsets[:-1] > 1, (fill[raw.last] - fill[before]) / MILLI, np.nan),
+    }
+
+
+def _cycle(
+    cycles: Cycles, end: np.ndarray, some: np.ndarray, as_of: np.ndarray, expected: np.ndarray, level: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The fill cycle so far: hours since its emptying (NaN if before the window), rise against expectation."""
+    s = cycles.sequences
+    cycle = cycles.cycle
+    begin = np.searchsorted(cycle, cycle[end])
+    seen = some & cycles.begins[begin]
+    risen = level - s.fill[begin] / MILLI
+    foreseen = (expected[end] - expected[begin]) / NANO
+    return {
+        "since_emptied_h": np.where(seen, (as_of - s.measured[begin]) / HOUR_US, np.nan),
+        "cycle_readings": np.where(some, end - begin + 1, 0).astype(float),
+        "cycle_surprise": np.where(some, risen - foreseen, np.nan),
+        "cycle_pace": np.where(some, (risen + 8) / (foreseen + 8), np.nan),
+    }
+
+
+def _pace(
+    cycles: Cycles, end: np.ndarray, some: np.ndarray, as_of: np.ndarray, expected: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Rise over expected rise in trailing windows, spans of one fill cycle below the rim only; and over all 28 days."""
+    s = cycles.sequences
+    before = s.lag(s.fill, 1, 0)
+    usable = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI)
+    rise = np.where(usable, s.fill - before, 0)
+    foreseen = np.where(usable, expected - s.lag(expected, 1, 0), 0) // NANO_PER_MILLI
+    risen, hoped = _sums(rise), _sums(foreseen)
+    rough = _sums(np.where(usable, np.minimum(np.abs(rise - foreseen), 30_000) ** 2 // 1000, 0))
+    falls = _sums(usable & (rise < 0))
+    still = _sums(usable & (rise == 0))
+    spans = _sums(usable)
+    columns: dict[str, np.ndarray] = {}
+    pace = np.ones(len(end))
+    low, high = s.offsets[:-1], s.offsets[1:]
+    for hours, prior in zip(WINDOWS_H, PRIOR_PCT, strict=True):
+        first = search(s.measured, low, high, as_of - hours * HOUR_US, right=False)
+        first = np.minimum(first, end)
+        up = (risen[end + 1] - risen[first + 1]) / MILLI
+        hope = np.maximum((hoped[end + 1] - hoped[first + 1]) / MILLI, 0)
+        pace = np.where(some, np.clip((up + prior) / (hope + prior), 0.1, 10), 1.0)
+        columns[f"pace_{hours}h"] = pace
+        if hours in (6, 24):
+            columns[f"surprise_{hours}h"] = np.where(some, up - hope, np.nan)
+        if hours in (168, 672):
+            count = np.maximum(spans[end + 1] - spans[first + 1], 1)
+            columns[f"rough_{hours}h"] = np.sqrt((rough[end + 1] - rough[first + 1]) / count / 1000)
+            columns[f"falling_{hours}h"] = (falls[end + 1] - falls[first + 1]) / count
+            columns[f"resting_{hours}h"] = (still[end + 1] - still[first + 1]) / count
+    return columns, pace
+
+
+def _habits(cycles: Cycles, end: np.ndarray, some: np.ndarray) -> dict[str, np.ndarray]:
+    """How full the bin gets: emptyings and the mean level before them, highest level, share of full readings."""
+    s = cycles.sequences
+    low, high = s.offsets[:-1], s.offsets[1:]
+    count = _sums(cycles.begins)
+    before = _sums(np.where(cycles.begins, cycles.before, 0))
+    emptyings = count[high] - count[low]
+    full = _sums(s.fill >= RIM_PCT * MILLI)
+    highest = np.full(len(end), np.nan)
+    if some.any():
+        highest[some] = np.maximum.reduceat(s.fill, low[some]) / MILLI
+    return {
+        "emptyings": np.where(some, emptyings, np.nan),
+        "level_at_emptying": np.where(
+            emptyings > 0, (before[high] - before[low]) / np.maximum(emptyings, 1) / MILLI, np.nan
+        ),
+        "highest": highest,
+        "share_full": np.where(some, (full[high] - full[low]) / np.maximum(high - low, 1), np.nan),
+    }
