@@ -129,7 +129,7 @@ def sensor_health(history: History, as_of: pd.Timestamp, bin_ids: Sequence[str] 
     """Sensor health by bin as known at `as_of`: bin_id, status, reasons, last_reading_at, readings, step_h, still_h,
     falls; bins with readings or named in the bins table, or those asked, in order.
     """
-    ids = pd.Index(bin_ids if bin_ids is not None else _all_ids(history), dtype="str")
+    ids = pd.Index(np.array(_all_ids(history) if bin_ids is None else bin_ids, dtype=object), dtype="str")
     moment = np.full(len(ids), microsecond(as_of))
     sequences = Archive.of(history).sequences(ids.to_numpy(), moment, RECENT_DAYS)
     cycles = find_cycles(sequences, known_reports(history, ids, moment, RECENT_DAYS))

@@ -57,7 +57,7 @@ class Sequences:
         """(m,) index of each sequence's last reading; -1 where it has none."""
         return np.where(self.offsets[1:] > self.offsets[:-1], self.offsets[1:] - 1, -1)
 
-    def lag(self, values: np.ndarray, k: int, missing: float | int) -> np.ndarray:
+    def lag(self, values: np.ndarray, k: int, missing: float | np.integer) -> np.ndarray:
         """(n,) the value `k` readings earlier in the same sequence (later, for negative k), or `missing`."""
         out = np.full(len(values), missing, dtype=values.dtype)
         if k > 0:
@@ -171,7 +171,7 @@ class Archive:
     def _rows(
         self, bin_ids: Sequence[str] | np.ndarray, as_of: np.ndarray, days: float | None, heard_by: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        code = self.bin_ids.get_indexer(pd.Index(bin_ids, dtype="str"))
+        code = self.bin_ids.get_indexer(pd.Index(np.asarray(bin_ids, dtype=object), dtype="str"))
         known = code >= 0
         begin = np.where(known, self.starts[np.maximum(code, 0)], 0) if len(self.bin_ids) else np.zeros(len(code), int)
         end = np.where(known, self.starts[code + 1], 0) if len(self.bin_ids) else np.zeros(len(code), int)

@@ -36,7 +36,7 @@ class Clock:
         return cls(codes, int(first), np.array(shifts, dtype=np.int64).reshape(len(names), len(hours)))
 
     def local_s(self, moments: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Seconds of local wall-clock time since Monday 1969-12-29, of `moments` (microseconds) in the zone of `row`."""
+        """Seconds of local wall-clock time since Monday 1969-12-29 at `moments` (microseconds) for `row`."""
         hour = moments // HOUR_US - self.first_hour
         return moments // 1_000_000 + self.shift_s[self.zone[row], hour] + MONDAY_H * 3600
 

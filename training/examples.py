@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ def chunks(archive: Archive, asks: Asks) -> list[slice]:
         return []
     load = np.cumsum(archive.counts(asks.bin_ids, asks.as_of, RECENT_DAYS) + 1) // READINGS_AT_ONCE
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(load)) + 1, [len(asks)]])
-    return [slice(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in pairwise(cuts.tolist())]
 
 
 def situations_of(archive: Archive, history: History, asks: Asks, table: np.ndarray, clock: Clock) -> Situations:

@@ -79,7 +79,7 @@ class FillModel:
         say(f"profiles of {len(lesson.profiles.bin_ids_):,} bins")
         streams = tuple(sorted(set(lesson.asks.streams)))
         holidays = _holidays(chosen, past, end)
-        codes = pd.Index(streams).get_indexer(lesson.asks.streams)
+        codes = pd.Index(streams).get_indexer(pd.Index(lesson.asks.streams))
         examples = learn_examples(past, lesson.asks, lesson.table, codes, NEAR_H[1:], holidays, say)
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
@@ -182,7 +182,7 @@ class FillModel:
         gathered = Accumulated.of(table, asks.profile)
         row = np.repeat(some, len(NEAR_H))
         at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
-        codes = pd.Index(self.streams).get_indexer(asks.streams)
+        codes = pd.Index(self.streams).get_indexer(pd.Index(asks.streams))
         holidays = holiday_days(
             self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
         )

@@ -129,7 +129,7 @@ class Spans:
     def allot(
         self, rise: np.ndarray, weight: np.ndarray, shape: np.ndarray, bins: np.ndarray, n_bins: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Points risen and hours seen, each (n_bins, 168): a span's rise is shared among its hours as `shape` has it."""
+        """Points risen and hours seen, each (n_bins, 168): a span's rise is shared among its hours as in `shape`."""
         share = shape[self.cell] * self.hours
         total = np.bincount(self.span, weights=share, minlength=len(rise))
         part = rise[self.span] * share / total[self.span]

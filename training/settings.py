@@ -13,16 +13,16 @@ class ModelSettings(BaseModel):
     country: str | None = Field(
         None, description="ISO code of the country whose public holidays count", examples=["CZ"]
     )
-    examples: int = Field(200_000, gt=0, description="at most so many rows for the boosters to learn from")
-    trees: int = Field(200, gt=0, description="trees of each booster")
-    leaves: int = Field(31, gt=1, description="leaves of each tree")
-    learning_rate: float = Field(0.05, gt=0, le=1)
-    leaf_examples: int = Field(100, gt=0, description="rows that a leaf needs at least")
-    folds: int = Field(4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
-    outages: float = Field(0.1, ge=0, lt=1, description="share of situations with an outage played before them")
-    strangers: float = Field(0.1, ge=0, lt=1, description="share of situations in which the bin counts as unknown")
-    held_back: float = Field(0.2, ge=0, lt=0.5, description="newest share of the time span to calibrate on")
-    threads: int = Field(2, gt=0, description="LightGBM's threads; part of what makes a fit repeatable")
+    examples: int = Field(default=200_000, gt=0, description="at most so many rows for the boosters to learn from")
+    trees: int = Field(default=200, gt=0, description="trees of each booster")
+    leaves: int = Field(default=31, gt=1, description="leaves of each tree")
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    leaf_examples: int = Field(default=100, gt=0, description="rows that a leaf needs at least")
+    folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
+    outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations with an outage played before them")
+    strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which the bin counts as unknown")
+    held_back: float = Field(default=0.2, ge=0, lt=0.5, description="newest share of the time span to calibrate on")
+    threads: int = Field(default=2, gt=0, description="LightGBM's threads; part of what makes a fit repeatable")
     seed: int = 0
 
     @property
