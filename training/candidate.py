@@ -16,7 +16,7 @@ from data.history import History
 from training.backtest import backtest
 from training.figures import coverage_chart, fan_charts, reliability_chart
 from training.model import FillModel
-from training.rules import known_by
+from training.practice import known_by
 from training.scores import METRICS, reliability, summary, summary_by
 from training.settings import ModelSettings
 
@@ -103,7 +103,7 @@ def fit_candidate(
         say("too short a history to hold back two weeks: no scores")
         return candidate
     say("the same without the last 14 days, to score it on them")
-    rehearsal = FillModel.fit(past.until(start), until=start, progress=lambda step: None, **how)
+    rehearsal = FillModel.fit(past, until=start, progress=lambda step: None, **how)
     return _scored(candidate, rehearsal, past, start, end, "held-back", say)
 
 

@@ -15,6 +15,7 @@ from training.arguments import duration_of, horizons_of, time_of
 
 if TYPE_CHECKING:
     from data.history import History
+    from training.baselines import Forecaster
 
 # Modules that take long to import are imported where they are used: `--help` answers at once.
 
@@ -43,8 +44,8 @@ def fit(
         typer.Option(parser=time_of, metavar="TIME", help="Learn only from what was heard by then."),
     ] = None,
     name: Name = NAME,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Do not score: skips the second fit where one is needed.")
+    no_scores: Annotated[
+        bool, typer.Option("--no-scores", help="Skip scoring, and the second fit it may need.")
     ] = False,
     seed: Annotated[int, typer.Option(help="The same data and seed give the same model.")] = 0,
     timezone: Zone = None,
@@ -62,12 +63,16 @@ def fit(
     from training.candidate import fit_candidate
     from training.registry import check_name, enter
     from training.scorecard import scores_text
+    from training.settings import ModelSettings
 
     check_name(name)
     settings = read_settings()
     history = _history(readings, bins, emptyings, timezone, map)
     with working("Fitting") as say:
-        candidate = fit_candidate(history, _source(readings), until=until, seed=seed, evaluate=not quick, say=say)
+        how = ModelSettings(country=settings.country)
+        candidate = fit_candidate(
+            history, _source(readings), until=until, seed=seed, evaluate=not no_scores, settings=how, say=say
+        )
         say("logging to MLflow")
         registered = enter(tracking.log(candidate, name, settings), settings)
     print(f"{name} version {registered.version} ({', '.join(registered.aliases)}), run {registered.run_id}")
@@ -100,9 +105,10 @@ def backtest(
     """
     from data.outputs import whole
     from training.backtest import backtest as run_backtest
-    from training.baselines import NAMES, Forecaster, baseline
+    from training.baselines import NAMES, baseline
     from training.model import FillModel
     from training.scorecard import scorecard_text
+    from training.settings import ModelSettings
 
     check_outputs(out, html)
     if out is not None and out.suffix != ".parquet":
@@ -112,7 +118,8 @@ def backtest(
     forecasters: dict[str, Forecaster] = {}
     with working("Fitting") as say:
         say("the model")
-        forecasters["model"] = FillModel.fit(history.until(start), until=start, seed=seed, progress=say)
+        how = ModelSettings(country=read_settings().country)
+        forecasters["model"] = FillModel.fit(history, until=start, seed=seed, settings=how, progress=say)
         for baseline_name in NAMES:
             say(baseline_name)
             forecasters[baseline_name] = baseline(baseline_name).fit(history, start)
@@ -206,8 +213,8 @@ def compare(
         for model in models:
             say(model)
             forecasters[model] = resolve(model, name, history, start, read_settings())
-            learned = getattr(forecasters[model], "trained_until", None)
-            if learned is not None and pd.Timestamp(learned) > start:
+            learned = _learned_until(forecasters[model])
+            if learned is not None and learned > start:
                 _note(f"{model} has learned from readings until {learned}, after --from: its scores flatter it")
     with working("Forecasting") as say:
         result = run_backtest(forecasters, history, start=start, end=to, every=step, horizons_h=hours, progress=say)
@@ -275,3 +282,9 @@ def _source(readings: str) -> str:
 
 def _note(text: str) -> None:
     print(f"Note: {text}.", file=sys.stderr)
+
+
+def _learned_until(forecaster: Forecaster) -> pd.Timestamp | None:
+    """Until when what it learned from was heard; a baseline fitted here has learned until --from."""
+    card = getattr(forecaster, "card", {})
+    return pd.Timestamp(card["trained_until"]) if card.get("trained_until") else None

@@ -20,6 +20,7 @@ import pandas as pd
 
 from data.errors import InputError
 from data.settings import Settings
+from training.artifact import git_commit
 from training.model_card import description
 from training.pyfunc import PARAMETERS, _load_pyfunc, example_windows, save_example
 
@@ -62,7 +63,7 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
     Sets no alias: that is `training.registry`'s to decide. Raises RegistryError.
     """
     mlflow, client = connect(settings)
-    model, card = candidate.model, candidate.model.card
+    model, card = candidate.model, {"git_commit": git_commit(), **candidate.model.card}
     with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
         run_name = f"{name} until {card['trained_until']}"
         with mlflow.start_run(experiment_id=_experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:

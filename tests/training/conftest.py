@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,10 @@ from training import tracking
 from training.candidate import Candidate, fit_candidate
 from training.inputs import read_history
 from training.registry import enter
+from training.settings import ModelSettings
+
+TINY = {"examples": 6000, "trees": 8, "learning_rate": 0.3, "threads": 1}
+"""How tests fit: in seconds, for nothing but shape."""
 
 tracking.set_environment()  # tests import MLflow themselves
 
@@ -35,7 +40,8 @@ def split(small_city: Simulation) -> pd.Timestamp:
 @pytest.fixture(scope="session")
 def candidate(small_history: History, split: pd.Timestamp) -> Candidate:
     """A model fitted on the small city before `split`, with scores and figures."""
-    return fit_candidate(small_history, "small-city/readings.parquet", until=split)
+    how = ModelSettings(**TINY)
+    return fit_candidate(small_history, "small-city/readings.parquet", until=split, settings=how)
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -75,3 +81,9 @@ def registered(three_versions: Path, own_home: Path) -> Settings:
     """Settings of a home whose registry holds three versions: 1 is the champion, 3 the challenger."""
     copy_database(three_versions, own_home / "mlflow.db")
     return Settings(home=own_home)
+
+
+@pytest.fixture
+def tiny_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits of commands are as small as those of tests."""
+    monkeypatch.setattr("training.settings.ModelSettings", partial(ModelSettings, **TINY))

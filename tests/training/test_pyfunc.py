@@ -97,7 +97,7 @@ def test_the_door_takes_zoned_times_as_they_are(
     asked = example_windows(candidate.history, candidate.until)
     to_prague: Callable[[pd.Series], pd.Series] = lambda times: times.dt.tz_localize("UTC").dt.tz_convert(
         "Europe/Prague"
-    )  # noqa: E731
+    )
     zoned = asked.assign(as_of=to_prague(asked["as_of"]), at=to_prague(asked["at"]))
     example = {"readings": "example"}
     pd.testing.assert_frame_equal(door.predict(zoned, example), door.predict(asked, example))

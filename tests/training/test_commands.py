@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.settings import Settings
+from training import tracking
+from training.commands import main
+
+
+class Outcome:
+    """What a command did: exit code, stdout, stderr."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+class Runner:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *words: object) -> Outcome:
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        said = self.capsys.readouterr()
+        return Outcome(int(left.value.code or 0), said.out, said.err)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Runner:
+    return Runner(capsys)
+
+
+@pytest.fixture
+def city(small_city_folder: Path) -> list[str]:
+    return ["--readings", str(small_city_folder / "readings.parquet"), "--bins", str(small_city_folder / "bins.csv")]
+
+
+@pytest.fixture
+def windows(tmp_path: Path, small_city_folder: Path, split: pd.Timestamp) -> Path:
+    bins = pd.read_csv(small_city_folder / "bins.csv")["bin_id"]
+    frame = pd.DataFrame({"bin_id": [*bins, "nobody", bins[0]], "as_of": split})
+    frame["at"] = split + pd.to_timedelta(range(6, 6 + len(frame)), unit="h")
+    frame.to_parquet(tmp_path / "windows.parquet")
+    return tmp_path / "windows.parquet"
+
+
+@pytest.mark.usefixtures("tiny_fits")
+def test_fit_registers_the_first_version_as_champion(
+    run: Runner, city: list[str], settings: Settings, split: pd.Timestamp
+) -> None:
+    done = run("fit", *city, "--until", split.isoformat())
+    assert done.code == 0, done.err
+    assert re.match(r"brimcast version 1 \(challenger, champion\), run [0-9a-f]{32}", done.out)
+    assert re.search(r"Scores on [\d,]+ held-out windows", done.out)
+    assert "cover80" in done.out
+    found = tracking.find("brimcast", "champion", settings)
+    assert found is not None
+    assert found.version == 1
+
+
+@pytest.mark.usefixtures("tiny_fits")
+def test_fit_takes_another_name(run: Runner, city: list[str], settings: Settings) -> None:
+    done = run("fit", *city, "--name", "praha", "--no-scores")
+    assert done.code == 0, done.err
+    assert done.out.startswith("praha version 1")
+    assert "Scores" not in done.out
+
+
+@pytest.mark.parametrize("model", ["champion", "version:2", "baseline:persistence"])
+def test_forecast_answers_every_window_in_order(
+    run: Runner, city: list[str], windows: Path, registered: Settings, tmp_path: Path, model: str
+) -> None:
+    out = tmp_path / "forecasts.parquet"
+    done = run("forecast", *city, "--windows", windows, "--out", out, "--model", model)
+    assert done.code == 0, done.err
+    asked, made = pd.read_parquet(windows), pd.read_parquet(out)
+    assert made["bin_id"].tolist() == asked["bin_id"].tolist()
+    assert (made["at"] == asked["at"]).all()
+    expected = ["bin_id", "as_of", "at", "q05", *(f"q{p}" for p in range(10, 100, 10)), "q95"]
+    assert list(made.columns)[:14] == expected
+    assert {"mean", "p_full", "status", "model_version"} <= set(made.columns)
+    assert made.loc[made["bin_id"] == "nobody", "status"].tolist() == ["unknown_bin"]
+
+
+def test_forecast_with_a_baseline_needs_no_registry(
+    run: Runner, city: list[str], windows: Path, own_home: Path, tmp_path: Path
+) -> None:
+    done = run("forecast", *city, "--windows", windows, "--out", tmp_path / "f.csv", "--model", "baseline:hour-of-week")
+    assert done.code == 0, done.err
+    assert not (own_home / "mlflow.db").exists()
+
+
+def test_forecast_without_a_champion_says_to_fit_and_writes_nothing(
+    run: Runner, city: list[str], windows: Path, tmp_path: Path
+) -> None:
+    done = run("forecast", *city, "--windows", windows, "--out", tmp_path / "f.csv")
+    assert done.code == 1
+    assert "no champion" in done.err
+    assert "training fit" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["windows.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"as_of": "2025-02-01T06:00"}, "offset"),
+        ({"at": "soon"}, "no time"),
+        ({"at": "2024-01-01T00:00Z"}, "before as_of"),
+        ({"bin_id": None}, "bin_id"),
+    ],
+)
+def test_a_bad_window_is_quoted_with_its_row(
+    run: Runner, city: list[str], tmp_path: Path, broken: dict[str, str | None], said: str
+) -> None:
+    good = {"bin_id": "b", "as_of": "2025-02-01T06:00Z", "at": "2025-02-01T12:00Z"}
+    pd.DataFrame([good, good, good | broken]).to_csv(tmp_path / "w.csv", index=False)
+    done = run(
+        "forecast",
+        *city,
+        "--windows",
+        tmp_path / "w.csv",
+        "--out",
+        tmp_path / "f.csv",
+        "--model",
+        "baseline:persistence",
+    )
+    assert done.code == 1
+    assert said in done.err
+    assert len(done.err.strip().splitlines()[-1]) < 1000
+    assert not (tmp_path / "f.csv").exists()
+
+
+def test_an_unknown_model_is_refused_before_the_readings_are_read(run: Runner, windows: Path, tmp_path: Path) -> None:
+    done = run(
+        "forecast", "--readings", "nowhere.csv", "--windows", windows, "--out", tmp_path / "f.csv", "--model", "best"
+    )
+    assert done.code == 1
+    assert "'best' names no model" in done.err
+    assert "baseline:NAME" in done.err
+
+
+@pytest.mark.usefixtures("tiny_fits")
+def test_backtest_prints_a_scorecard_and_writes_its_files(
+    run: Runner, city: list[str], split: pd.Timestamp, tmp_path: Path
+) -> None:
+    out, html = tmp_path / "b.parquet", tmp_path / "b.html"
+    done = run(
+        "backtest",
+        *city,
+        "--from",
+        split.isoformat(),
+        "--every",
+        "12h",
+        "--horizons",
+        "6h,1d",
+        "--out",
+        out,
+        "--html",
+        html,
+    )
+    assert done.code == 0, done.err
+    for name in ("model", "persistence", "rate-28d", "weekday-rate", "hour-of-week", "lgb-quantile"):
+        assert re.search(rf"^{name}\b", done.out, re.MULTILINE), done.out
+    assert set(pd.read_parquet(out)["model"]) >= {"model", "lgb-quantile"}
+    assert html.read_text().lstrip().lower().startswith("<!doctype html")
+
+
+def test_compare_sets_models_side_by_side_with_intervals(
+    run: Runner, city: list[str], split: pd.Timestamp, registered: Settings
+) -> None:
+    done = run("compare", "champion", "baseline:persistence", *city, "--from", split.isoformat(), "--every", "12h")
+    assert done.code == 0, done.err
+    assert "95% interval" in done.out
+    assert re.search(r"^champion +[\d.]+ +1\.0 +1\.0 +1\.0$", done.out, re.MULTILINE), done.out
+    assert "flatter" not in done.err
+
+
+def test_compare_warns_of_windows_that_a_model_has_learned_from(
+    run: Runner, city: list[str], split: pd.Timestamp, registered: Settings
+) -> None:
+    early = split - pd.Timedelta(days=3)
+    done = run("compare", "champion", "baseline:persistence", *city, "--from", early.isoformat(), "--every", "1d")
+    assert done.code == 0, done.err
+    assert re.search(r"Note: champion has learned .* flatter", done.err), done.err
+
+
+def test_promote_and_rollback_say_who_is_champion(run: Runner, registered: Settings) -> None:
+    assert run("promote").out == "brimcast version 3 is the champion now, in place of version 1.\n"
+    assert run("promote", "3").out == "brimcast version 3 is the champion.\n"
+    assert run("rollback").out == "brimcast version 1 is the champion again, in place of version 3.\n"
+    again = run("rollback")
+    assert again.code == 1
+    assert "nothing to roll back to" in again.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fit"],
+        ["fit", "--readings", "r.csv", "--until", "2025-02-01"],
+        ["fit", "--readings", "r.csv", "--until", "tomorrow"],
+        ["backtest", "--readings", "r.csv"],
+        ["backtest", "--readings", "r.csv", "--from", "2025-02-01T00:00Z", "--every", "often"],
+        ["backtest", "--readings", "r.csv", "--from", "2025-02-01T00:00Z", "--horizons", "6h,20d"],
+        ["backtest", "--readings", "r.csv", "--from", "2025-02-01T00:00Z", "--out", "b.xlsx"],
+        ["compare", "champion", "--readings", "r.csv", "--from", "2025-02-01T00:00Z"],
+        ["promote", "x"],
+        ["promote", "0"],
+        ["retrain"],
+    ],
+)
+def test_a_wrong_call_exits_2(run: Runner, words: list[str]) -> None:
+    done = run(*words)
+    assert done.code == 2
+    assert "Usage" in done.err
+
+
+@pytest.mark.parametrize(
+    "content", ["", "bin_id,fill_pct\na,1\n", "bin_id,measured_at,fill_pct\na,2025-01-01T00:00,5\n"]
+)
+def test_bad_readings_exit_1_and_register_nothing(run: Runner, tmp_path: Path, own_home: Path, content: str) -> None:
+    (tmp_path / "r.csv").write_text(content)
+    done = run("fit", "--readings", tmp_path / "r.csv")
+    assert done.code == 1
+    assert len(done.err.strip().splitlines()[-1]) > 20
+    assert "Traceback" not in done.err
+    assert list(own_home.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", [["-m", "training"], ["-m", "serving.brimcast", "training"]])
+def test_both_ways_to_call_show_the_commands(way: list[str]) -> None:
+    call = way if way[1] == "training" else ["-c", "from serving.brimcast import main; main()", "training"]
+    done = subprocess.run([sys.executable, *call, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for command in ("fit", "backtest", "forecast", "compare", "promote", "rollback"):
+        assert re.search(rf"^\s+{command}\s", done.stdout, re.MULTILINE)
