@@ -108,12 +108,15 @@ sys.meta_path.insert(0, Watch())
 @pytest.mark.parametrize(
     ("statement", "variable"),
     [
-        ("from training.commands import main; main(['rollback'])", "MLFLOW_DISABLE_TELEMETRY"),
+        (
+            "from data.settings import read_settings; from training.tracking import connect; connect(read_settings())",
+            "MLFLOW_DISABLE_TELEMETRY",
+        ),
         ("import serving.service", "BENTOML_DO_NOT_TRACK"),
     ],
 )
 def test_usage_tracking_is_off_before_its_package_is_imported(statement: str, variable: str) -> None:
-    code = f"{WATCH}\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint(Watch.said)"
+    code = f"{WATCH}\n{statement}\nprint(Watch.said)"
     environment = {name: value for name, value in os.environ.items() if name != variable}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
