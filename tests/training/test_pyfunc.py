@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -12,7 +12,7 @@ from data.history import History
 from data.settings import Settings
 from training import tracking
 from training.candidate import Candidate
-from training.pyfunc import Door, _load_pyfunc, example_windows
+from training.pyfunc import TIMES, Door, _load_pyfunc, example_windows
 
 
 @pytest.fixture
@@ -22,10 +22,9 @@ def loaded(
     """The model as a data scientist loads it."""
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     registered = tracking.log(candidate, "brimcast", settings)
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(settings.tracking_uri)
     yield mlflow.pyfunc.load_model(f"models:/{registered.name}/{registered.version}")
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)  # forgets the variable that the call before has set
 
 
 @pytest.fixture
@@ -95,9 +94,6 @@ def test_the_door_takes_zoned_times_as_they_are(
     (folder,) = {path.parent for path in (settings.home / "artifacts").rglob("model.json")}
     door: Door = _load_pyfunc(str(folder))
     asked = example_windows(candidate.history, candidate.until)
-    to_prague: Callable[[pd.Series], pd.Series] = lambda times: times.dt.tz_localize("UTC").dt.tz_convert(
-        "Europe/Prague"
-    )
-    zoned = asked.assign(as_of=to_prague(asked["as_of"]), at=to_prague(asked["at"]))
+    zoned = asked.assign(**{name: asked[name].dt.tz_localize("UTC").dt.tz_convert("Europe/Prague") for name in TIMES})
     example = {"readings": "example"}
     pd.testing.assert_frame_equal(door.predict(zoned, example), door.predict(asked, example))
