@@ -14,6 +14,7 @@ and in its `__main__.py`: `from training.commands import main; main()`. Tests ca
 SystemExit: 0 done, 1 the work failed (one paragraph on stderr), 2 the call was wrong (typer's own message).
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ def example(*lines: str) -> str:
 
 def run(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """Run the app on `args` (default: the process's own) and exit with 0, 1 or 2; no traceback unless --debug."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads cost a busy machine many times the work
     words = list(sys.argv[1:] if args is None else args)
     debug = DEBUG in words
     try:
