@@ -177,7 +177,7 @@ def test_compare_sets_models_side_by_side_with_intervals(
     done = run("compare", "champion", "baseline:persistence", *city, "--from", split.isoformat(), "--every", "12h")
     assert done.code == 0, done.err
     assert "95% interval" in done.out
-    assert re.search(r"^champion +[\d.]+ +1\.0 +1\.0 +1\.0$", done.out, re.MULTILINE), done.out
+    assert re.search(r"^champion +[\d.]+ +1\.000 +1\.000 +1\.000$", done.out, re.MULTILINE), done.out
     assert "flatter" not in done.err
 
 
