@@ -18,10 +18,11 @@ BANDS = (("q05", "q95", 0.15), ("q10", "q90", 0.2), ("q30", "q70", 0.3))
 COVER_PCT = 80
 
 
-def fan_charts(forecasts: pd.DataFrame, readings: pd.DataFrame, streams: dict[str, str] | None = None) -> Figure:
+def fan_charts(forecasts: pd.DataFrame, readings: pd.DataFrame, streams: pd.Series | None = None) -> Figure:
     """A panel per bin: its forecast from one `as_of` as a fan, and the readings before and after it.
 
-    forecasts: the contract's table, one as_of per bin, rows by `at`; readings: bin_id, measured_at, fill_pct.
+    forecasts: the contract's table, one as_of per bin, rows by `at`; readings: bin_id, measured_at, fill_pct;
+    streams: the bins' streams by bin_id, for the titles.
     """
     bins = list(dict.fromkeys(forecasts["bin_id"]))
     figure, panels = _panels(len(bins), width=5.5, height=2.8)
@@ -36,7 +37,7 @@ def fan_charts(forecasts: pd.DataFrame, readings: pd.DataFrame, streams: dict[st
         if len(fan):
             axes.axvline(fan["as_of"].dt.tz_convert(None).iloc[0], color=GREY, lw=0.8, ls=":")
         axes.axhline(FULL_PCT, color=RED, lw=0.8, ls="--", label="full")
-        stream = (streams or {}).get(bin_id)
+        stream = None if streams is None else streams.get(bin_id)
         axes.set(title=f"{bin_id}, {stream}" if stream else bin_id, ylim=(-2, 108), ylabel="fill, %")
         locator = AutoDateLocator(maxticks=6)
         axes.xaxis.set_major_locator(locator)

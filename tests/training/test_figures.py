@@ -42,7 +42,7 @@ def test_every_figure_says_what_it_shows(candidate: Candidate) -> None:
 
 def test_a_fan_has_a_panel_per_bin_named_with_its_stream() -> None:
     two = pd.concat([fan([40, 41]), fan([10, 20]).assign(bin_id="b")])
-    figure = fan_charts(two, READINGS, {"a": "paper"})
+    figure = fan_charts(two, READINGS, pd.Series({"a": "paper"}))
     assert [axes.get_title() for axes in figure.axes] == ["a, paper", "b"]
 
 
