@@ -69,10 +69,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("forecast.png"), help="the PNG to write")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws another city")
     asked = parser.parse_args()
-    simulation = simulate(CitySettings(bins=60, days=90), np.random.default_rng(asked.seed))
+    simulation = simulate(CitySettings(bins=24, days=75), np.random.default_rng(asked.seed))
     bins = Bins.checked(simulation.bins)
     history = History.of(clean(simulation.readings, bins).readings, bins=bins)
-    as_of = pd.Timestamp("2025-03-27T05:00", tz="UTC")
+    as_of = pd.Timestamp("2025-03-13T05:00", tz="UTC")
     # The bin whose three days are nearest to 60 points: one that is in doubt, whatever the forecast of it.
     risen = undisturbed(simulation, as_of)
     bin_id = str((risen - 60).abs().idxmin())
