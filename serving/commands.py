@@ -7,6 +7,9 @@ import typer
 from data.console import make_app, run
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # LightGBM's threads spin otherwise: minutes beside a busy neighbour
 
 app = make_app("serving", "The service: try it on a simulated city, start it, or print its due list without it.")
 

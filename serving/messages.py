@@ -34,10 +34,6 @@ AsOf = Annotated[
 class ForecastRequest(Message):
     """How full these bins will be, and when they will be full, if nobody empties them first."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"bin_ids": ["bin-0001", "bin-0002"], "horizons_h": [6, 24, 72]}]}
-    )
-
     bin_ids: Annotated[list[BinId], Field(min_length=1, max_length=MAX_BINS)]
     horizons_h: Annotated[list[Horizon], Field(min_length=1, max_length=64)] = [6.0, 24.0, 72.0]
     as_of: AsOf = None
@@ -55,10 +51,6 @@ class Visit(Message):
 class DueRequest(Message):
     """Which bins must be emptied, so that by `by` the probability of being full stays within `risk`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"by": "2026-03-02T06:00:00+01:00", "risk": 0.1, "limit": 40}]}
-    )
-
     by: Annotated[Moment, Field(description="the moment until which bins must not be full; at most 14 days ahead")]
     risk: Annotated[Number, Field(gt=0, lt=1, description="the probability of being full that is accepted")] = 0.1
     full_pct: FullPct = None
@@ -75,6 +67,13 @@ class DueRequest(Message):
         Literal["json", "vroom"], Field(description="vroom: jobs for the VROOM route optimiser, in unix seconds")
     ] = "json"
     as_of: AsOf = None
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "ForecastRequest": {"bin_ids": ["bin-0001", "bin-0002"], "horizons_h": [6, 24, 72]},
+    "DueRequest": {"by": "2026-03-02T06:00:00+01:00", "risk": 0.1, "limit": 40},
+}
+"""Told by `serving.openapi`: BentoML, which also reads these two models' schemas, cannot take examples in them."""
 
 
 class ReadingRow(BaseModel):

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from serving.answers import ProblemAnswer
+from serving.messages import EXAMPLES
 from serving.problems import PROBLEM_JSON
 
 ABOUT = """Forecasts when public bins reach the brim, and says which bins are due.
@@ -65,13 +66,13 @@ def document(routes: FastAPI, endpoints: tuple[Endpoint, ...], version: str) -> 
 
 def with_examples(drawn: dict[str, Any], now: datetime, bin_ids: list[str]) -> dict[str, Any]:
     """The document with examples that can be sent as they are: moments around `now`, bins that are known."""
-    schemas = dict(drawn["components"]["schemas"])
     tomorrow = (now + timedelta(days=1)).replace(hour=6, minute=0, second=0, microsecond=0)
-    (due,) = schemas["DueRequest"]["examples"]
-    schemas["DueRequest"] = {**schemas["DueRequest"], "examples": [{**due, "by": tomorrow.isoformat()}]}
+    lively: dict[str, dict[str, Any]] = {"DueRequest": {"by": tomorrow.isoformat()}}
     if bin_ids:
-        (asked,) = schemas["ForecastRequest"]["examples"]
-        schemas["ForecastRequest"] = {**schemas["ForecastRequest"], "examples": [{**asked, "bin_ids": bin_ids}]}
+        lively["ForecastRequest"] = {"bin_ids": bin_ids}
+    schemas = dict(drawn["components"]["schemas"])
+    for name, example in EXAMPLES.items():
+        schemas[name] = {**schemas[name], "examples": [example | lively.get(name, {})]}
     return {**drawn, "components": {**drawn["components"], "schemas": schemas}}
 
 

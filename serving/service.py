@@ -14,7 +14,8 @@ from typing import Any
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")  # must stand before BentoML is imported
 
 import bentoml
-from starlette.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
 
 from data.settings import read_settings
 from serving.answers import DueAnswer, ForecastAnswer, VroomAnswer
@@ -35,10 +36,10 @@ NATIVE = (
 routes = make_routes(NATIVE)
 
 
-def answer(work: Callable[[Live], Any]) -> Any:
-    """What `work` answers, or the problem it meets: BentoML would word that its own way."""
+def answer(work: Callable[[Live], BaseModel]) -> Any:
+    """What `work` answers as JSON, or the problem it meets: BentoML would word that its own way."""
     try:
-        return work(routes.state.live)
+        return Response(work(routes.state.live).model_dump_json(), media_type="application/json")
     except Exception as error:
         found = error if isinstance(error, Problem) else as_problem(error)
         return JSONResponse(found.body(), status_code=found.status, media_type=PROBLEM_JSON)
@@ -68,12 +69,12 @@ class Brimcast:
         gc.freeze()
 
     @bentoml.api(route="/v1/forecast")  # type: ignore[untyped-decorator]
-    def forecast(self, request: ForecastRequest, /) -> ForecastAnswer:
+    def forecast(self, request: ForecastRequest, /) -> dict[str, Any]:
         """How full these bins will be, and when they are full, if nobody empties them first."""
         return answer(lambda live: forecasts(live.champion(), live.store(), request, live.now()))
 
     @bentoml.api(route="/v1/due")  # type: ignore[untyped-decorator]
-    def due(self, request: DueRequest, /) -> DueAnswer | VroomAnswer:
+    def due(self, request: DueRequest, /) -> dict[str, Any]:
         """Which bins must be emptied, most urgent first."""
 
         def listed(live: Live) -> DueAnswer | VroomAnswer:
