@@ -10,6 +10,8 @@ from datetime import time as clock_time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+
 from data.city_settings import CitySettings
 from data.errors import InputError
 from data.progress import counting, working
@@ -40,7 +42,7 @@ def run_demo(*, bins: int, days: int, seed: int, once: bool, port: int, now: dat
     plan = CitySettings(bins=bins, days=days, start=beginning(now, days))
     with working(f"Simulating {bins} bins over {days} days"):
         simulate_to(city, bins=bins, days=days, seed=seed, settings=plan)
-    prepare(city, settings, seed)
+    prepare(city, settings, seed, now)
     with Server(settings, port=port) as server:
         with working("Starting the service") as say:
             server.wait_ready(say)
@@ -82,7 +84,7 @@ def tomorrow_morning(now: datetime, timezone: str) -> datetime:
     return datetime.combine(local.date() + timedelta(days=1), clock_time(6), ZoneInfo(timezone))
 
 
-def prepare(city: Path, settings: Settings, seed: int) -> None:
+def prepare(city: Path, settings: Settings, seed: int, now: datetime) -> None:
     """Load the city's files into the store, train on them, and register the champion."""
     from training.candidate import fit_candidate
     from training.inputs import read_history
@@ -94,7 +96,7 @@ def prepare(city: Path, settings: Settings, seed: int) -> None:
         heard = read_history(str(city / "readings.parquet"), str(city / "bins.csv"))
     for note in heard.notes:
         print(note, file=sys.stderr)
-    history = heard.history
+    history = heard.history.until(pd.Timestamp(now).as_unit("us"))  # late reports are still on their way
     with Store(settings.store) as store, counting("Loading readings", len(history.readings)) as advance:
         store.put_bins(history.bins)
         store.put_readings(history.readings, progress=advance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from serving.answers import BinAnswer, BinsAnswer, Profile
@@ -54,7 +55,12 @@ def bin_page(champion: Champion, store: Store, bin_id: str, days: float, now: pd
 
 def profile(champion: Champion, bin_id: str) -> Profile | None:
     """The bin's rates by hour of the local week, if the model keeps them."""
-    return None
+    profiles = getattr(champion.model, "profiles", None)
+    found = np.flatnonzero(profiles.bin_ids_ == bin_id) if profiles is not None else np.zeros(0, dtype=int)
+    if not len(found):
+        return None
+    rates, own = profiles.rates_[found[0]], profiles.own_weight_[found[0]]
+    return Profile(rate_pct_per_h=rates.tolist(), own_evidence=float(own.mean()))
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
