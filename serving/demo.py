@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -26,7 +27,7 @@ from serving.server import Server, free_port
 MARK = "brimcast-demo"
 RISK = 0.1
 ROWS = 15
-QUICK = {"examples": 60_000, "trees": 80, "learning_rate": 0.12}
+QUICK: dict[str, Any] = {"examples": 60_000, "trees": 80, "learning_rate": 0.12}
 """How the demo's model is fitted: in a quarter of a minute, for a few percent of accuracy."""
 
 

@@ -56,7 +56,9 @@ def bin_page(champion: Champion, store: Store, bin_id: str, days: float, now: pd
 def profile(champion: Champion, bin_id: str) -> Profile | None:
     """The bin's rates by hour of the local week, if the model keeps them."""
     profiles = getattr(champion.model, "profiles", None)
-    found = np.flatnonzero(profiles.bin_ids_ == bin_id) if profiles is not None else np.zeros(0, dtype=int)
+    if profiles is None:
+        return None
+    found = np.flatnonzero(profiles.bin_ids_ == bin_id)
     if not len(found):
         return None
     rates, own = profiles.rates_[found[0]], profiles.own_weight_[found[0]]
