@@ -53,12 +53,12 @@ def draw(simulation: Simulation, history: History, model: FillModel, bin_id: str
     axes.plot(known["measured_at"], known["fill_pct"], ".", color=GREY, ms=4, label="readings known by then")
     axes.axvline(as_of, color=GREY, lw=0.8)
     axes.axhline(95, color=RED, lw=0.8, ls=":")
-    axes.annotate("full", (known["measured_at"].min(), 95), color=RED, fontsize=8, va="bottom")
+    axes.annotate("full", (as_of - AHEAD / 36, 95), color=RED, fontsize=8, va="bottom", ha="right")
     axes.set(ylabel="fill (%)", ylim=(0, 105), xlim=(as_of - BEFORE, as_of + AHEAD))
     axes.xaxis.set_major_locator(DayLocator())
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     axes.set_title(f"{bin_id}, forecast on {as_of:%A %d %B, %H:%M} UTC", loc="left", fontsize=10)
     return figure
 
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("forecast.png"), help="the PNG to write")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws another city")
     asked = parser.parse_args()
-    simulation = simulate(CitySettings(bins=24, days=75), np.random.default_rng(asked.seed))
+    simulation = simulate(CitySettings(bins=50, days=75), np.random.default_rng(asked.seed))
     bins = Bins.checked(simulation.bins)
     history = History.of(clean(simulation.readings, bins).readings, bins=bins)
     as_of = pd.Timestamp("2025-03-13T05:00", tz="UTC")
