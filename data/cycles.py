@@ -123,9 +123,8 @@ def _join(s: Sequences, begins: np.ndarray, known: np.ndarray, before: np.ndarra
     begins[where[inside]] = True
     reported[where[inside]] = True
     known[where[inside]] = reports.heard[inside]
-    before[where[inside]] = np.where(
-        (where > low)[inside], s.fill[np.maximum(where - 1, 0)][inside], s.fill[where[inside]]
-    )
+    of_inside = where[inside]
+    before[of_inside] = s.fill[np.where(of_inside > low[inside], of_inside - 1, of_inside)]
     late = np.flatnonzero(~inside)
     last_of_its = np.ones(len(late), dtype=bool)  # of several reports after the last reading, the last
     last_of_its[:-1] = reports.seq[late][1:] != reports.seq[late][:-1]

@@ -1,0 +1,97 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.health import sensor_health
+from data.history import History
+from data.readings import Readings
+
+START = pd.Timestamp("2025-03-03", tz="UTC")
+AS_OF = START + pd.Timedelta(days=10)
+HOURS = 240
+
+
+def health(fill: np.ndarray, hours: np.ndarray | None = None, as_of: pd.Timestamp = AS_OF) -> pd.Series:
+    """What is said of one bin with these readings, hourly unless `hours` says else."""
+    at = START + pd.to_timedelta(np.arange(len(fill)) if hours is None else hours, "h")
+    readings = Readings.checked(pd.DataFrame({"bin_id": "a", "measured_at": at, "fill_pct": np.asarray(fill, float)}))
+    return sensor_health(History.of(readings), as_of).iloc[0]
+
+
+def sawtooth(n: int = HOURS + 1, every: int = 80) -> np.ndarray:
+    """A point an hour, emptied every 80 hours."""
+    return (np.arange(n) % every).astype(float)
+
+
+def test_a_bin_that_fills_and_is_emptied_is_well() -> None:
+    found = health(sawtooth())
+    assert found["status"] == "ok"
+    assert found["reasons"] == ""
+    assert found["last_reading_at"] == AS_OF
+    assert found["step_h"] == 1
+
+
+def test_a_silent_sensor_is_stale_and_says_for_how_long() -> None:
+    found = health(sawtooth()[:200])
+    assert found["status"] == "stale"
+    assert "41 h old" in found["reasons"]
+
+
+def test_a_bin_that_reports_once_a_day_is_not_silent_after_a_day() -> None:
+    hours = np.arange(0, HOURS, 24)
+    assert health(hours * 0.3, hours)["status"] == "ok"
+    assert health(hours * 0.3, hours, AS_OF + pd.Timedelta(days=3))["status"] == "stale"
+
+
+def test_a_value_that_stays_while_the_bin_should_fill_is_stuck() -> None:
+    fill = sawtooth()
+    fill[190:] = fill[190]
+    found = health(fill)
+    assert found["status"] == "faulty_sensor"
+    assert found["reasons"].startswith("stuck: the same value for 50 h")
+
+
+def test_a_bin_that_hardly_fills_is_not_stuck() -> None:
+    assert health(np.floor(np.arange(HOURS + 1) / 100))["status"] == "ok"
+
+
+def test_a_bin_that_stays_full_is_not_stuck() -> None:
+    assert health(np.minimum(np.arange(HOURS + 1), 100))["status"] == "ok"
+
+
+def test_a_sensor_that_jumps_without_emptyings_is_erratic() -> None:
+    rng = np.random.default_rng(3)
+    found = health(rng.uniform(0, 90, HOURS + 1).round())
+    assert found["status"] == "faulty_sensor"
+    assert "erratic" in found["reasons"]
+
+
+@pytest.mark.parametrize("value", [-4.0, 150.0])
+def test_a_sensor_far_off_the_scale_is_faulty(value: float) -> None:
+    fill = sawtooth()
+    fill[100::3] = value
+    found = health(fill)
+    assert found["status"] == "faulty_sensor"
+    assert "out of scale" in found["reasons"]
+
+
+def test_a_bin_without_a_recent_reading_has_no_data() -> None:
+    assert health(sawtooth(), as_of=AS_OF + pd.Timedelta(days=29))["status"] == "no_data"
+
+
+def test_bins_asked_come_in_the_order_asked_and_unknown_ones_have_no_data() -> None:
+    at = START + pd.to_timedelta(np.arange(50), "h")
+    frame = pd.concat([pd.DataFrame({"bin_id": b, "measured_at": at, "fill_pct": sawtooth(50)}) for b in "ab"])
+    history = History.of(Readings.checked(frame))
+    found = sensor_health(history, START + pd.Timedelta(hours=49), ["b", "nobody", "a"])
+    assert found["bin_id"].tolist() == ["b", "nobody", "a"]
+    assert found["status"].tolist() == ["ok", "no_data", "ok"]
+    assert found["last_reading_at"].isna().tolist() == [False, True, False]
+
+
+def test_what_was_heard_later_does_not_change_the_health_of_before() -> None:
+    fill = sawtooth()
+    fill[100:130] = fill[100]
+    early = START + pd.Timedelta(hours=128)
+    assert health(fill, as_of=early).drop("reasons").equals(health(fill[:129], as_of=early).drop("reasons"))
+    assert health(fill, as_of=early)["status"] == "faulty_sensor"
