@@ -16,6 +16,7 @@ from data.simulation import Simulation
 from training import tracking
 from training.candidate import Candidate, fit_candidate
 from training.inputs import read_history
+from training.model import FillModel
 from training.registry import enter
 from training.settings import ModelSettings
 
@@ -42,6 +43,13 @@ def candidate(small_history: History, split: pd.Timestamp) -> Candidate:
     """A model fitted on the small city before `split`, with scores and figures."""
     how = ModelSettings(**TINY)
     return fit_candidate(small_history, "small-city/readings.parquet", until=split, settings=how)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(small_history: History, split: pd.Timestamp) -> FillModel:
+    """A model fitted on the small city before `split`, in about a second."""
+    how = ModelSettings(examples=3_000, trees=20, leaf_examples=20, threads=1, country="CZ")
+    return FillModel.fit(small_history, until=split, settings=how)
 
 
 def copy_database(source: Path, target: Path) -> None:
