@@ -10,6 +10,7 @@ from training.grid import LEARNED, LEVELS, with_ends
 
 BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and beyond
 PRIOR_BLOCKS = 25.0
+TIE_PCT = 0.5
 EVERYONE = "*"
 
 
@@ -36,10 +37,11 @@ class Calibration:
     ) -> Calibration:  # fmt: skip
         """From truth (k,) and quantiles (k, 13) in percent, both within 0-100, with each row's stream and horizon.
 
-        Where both lie on the rim or the floor nothing can be said, and the nominal level stands.
+        Sensors report in steps, and many truths lie on the rim: a truth within half a point of a quantile says
+        nothing against it, and counts as the nominal level.
         """
         quantiles = np.clip(quantiles, 0, 100)
-        tied = np.abs(truth[:, None] - quantiles) < 1e-9
+        tied = np.abs(truth[:, None] - quantiles) <= TIE_PCT
         below = np.where(tied, LEARNED, truth[:, None] < quantiles)
         bucket = np.searchsorted(BUCKETS_H, horizon_h)
         week = as_of // (7 * 24 * 3_600_000_000)
@@ -64,7 +66,8 @@ class Calibration:
         groups = pd.Series(stream).where(pd.Series(stream).isin(known), EVERYONE)
         for name, rows in groups.groupby(groups).groups.items():  # a handful of streams
             for b in np.unique(buckets):
-                curve = np.concatenate([[0.0], self.covered[str(name), int(b)], [1.0]])
+                covered = self.covered.get((str(name), int(b)), self.covered[EVERYONE, int(b)])
+                curve = np.concatenate([[0.0], covered, [1.0]])
                 level = np.interp(LEARNED, curve, LEVELS)
                 right = np.clip(np.searchsorted(LEVELS, level, side="left"), 1, len(LEVELS) - 1)
                 share = (level - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])

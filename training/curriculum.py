@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data.cycles import DAILY_STEP_H
 from data.errors import InputError
 from data.history import History
-from data.sequences import HOUR_US, Archive, microsecond
+from data.sequences import HOUR_US, Archive, microsecond, search
 from training.examples import Asks, spans
 from training.profiles import FillRateProfiles
 from training.settings import ModelSettings
 
 SETTLE_H = 72.0  # no question in a bin's first three days
 OUTAGE_H = (6.0, 96.0)
+ARRIVING, ARRIVING_DAILY = 0.3, 0.9
 ASKS_PER_EXAMPLE = 0.2  # of the horizons of a question about five can be scored
 
 
@@ -58,7 +60,9 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
         asks.profile[mine] = above + learned.rows(nobody, asks.streams[mine])
         tables.append(learned.table)
         above += len(learned.table)
-    return Curriculum(FillRateProfiles().fit(spans_x, rises), asks, np.vstack(tables))
+    profiles = FillRateProfiles().fit(spans_x, rises)
+    asks.code[:] = np.where(stranger, -1, pd.Index(profiles.bin_ids_).get_indexer(pd.Index(asks.bin_ids)))
+    return Curriculum(profiles, asks, np.vstack(tables))
 
 
 def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Generator) -> Asks:
@@ -71,8 +75,24 @@ def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Ge
     count = np.where(last > first, np.minimum(wanted, (last - first) // (2 * HOUR_US)), 0).astype(int)
     owner = np.repeat(np.arange(len(ids)), count)
     as_of = (first[owner] + rng.random(len(owner)) * (last - first)[owner]).astype(np.int64)
+    # Forecasts are asked for most often when a reading has just come; of daily bins, hardly ever else.
+    newest = search(archive.heard, archive.starts[owner], archive.starts[owner + 1], as_of, right=True) - 1
+    daily = _steps_h(archive)[owner] >= DAILY_STEP_H
+    arriving = (rng.random(len(owner)) < np.where(daily, ARRIVING_DAILY, ARRIVING)) & (newest >= archive.starts[owner])
+    as_of = np.where(arriving, archive.heard[np.maximum(newest, 0)], as_of)
+    order = np.lexsort((as_of, owner))
+    new = np.concatenate([[True], (np.diff(owner[order]) != 0) | (np.diff(as_of[order]) != 0)])[: len(order)]
+    owner, as_of = owner[order[new]], as_of[order[new]]
     silent = rng.random(len(owner)) < settings.outages
     heard_by = as_of - np.where(silent, rng.uniform(*OUTAGE_H, len(owner)) * HOUR_US, 0).astype(np.int64)
     known = history.bins.unique.reindex(ids)
     streams, zones = known["stream"].fillna("mixed").to_numpy(object), known["timezone"].fillna("UTC").to_numpy(object)
-    return Asks(ids[owner], streams[owner], zones[owner], as_of, heard_by, np.zeros(len(owner), dtype=int))
+    return Asks(
+        ids[owner], streams[owner], zones[owner], as_of, heard_by, *(np.zeros(len(owner), dtype=int) for _ in range(2))
+    )
+
+
+def _steps_h(archive: Archive) -> np.ndarray:
+    """(b,) mean hours between a bin's readings."""
+    first, last = archive.measured[archive.starts[:-1]], archive.measured[archive.starts[1:] - 1]
+    return (last - first) / np.maximum(np.diff(archive.starts) - 1, 1) / HOUR_US

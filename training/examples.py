@@ -11,11 +11,12 @@ from data.cycles import find_cycles
 from data.errors import InputError
 from data.health import RECENT_DAYS, RIM_PCT
 from data.history import History
+from data.readings import Readings
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, microseconds
 from training.calendar import Clock
 from training.features import Features, horizon_features
-from training.labels import label
+from training.labels import TOLERANCE_H, label, levels
 from training.profiles import Accumulated
 from training.situations import Situations, describe
 
@@ -29,7 +30,7 @@ class Asks:
     """Questions to a history: m bins, each at its own moment.
 
     bin_ids, streams, timezones (m,) text; as_of, heard_by (m,) microseconds (they differ where an outage is played);
-    profile (m,) row of the profile table to use
+    profile (m,) row of the profile table to use; code (m,) number of the bin, -1 for one that counts as unknown
     """
 
     bin_ids: np.ndarray
@@ -38,6 +39,7 @@ class Asks:
     as_of: np.ndarray
     heard_by: np.ndarray
     profile: np.ndarray
+    code: np.ndarray
 
     def __len__(self) -> int:
         return len(self.bin_ids)
@@ -47,6 +49,7 @@ class Asks:
         return Asks(
             self.bin_ids[rows], self.streams[rows], self.timezones[rows], self.as_of[rows], self.heard_by[rows],
             self.profile[rows],
+            self.code[rows],
         )  # fmt: skip
 
     def clock(self, ahead_h: float) -> Clock:
@@ -150,14 +153,12 @@ def learn_examples(
     progress: Callable[[str], None],
 ) -> Examples:
     """Pair each ask and horizon that can be scored with what came true; see `training.labels.label`."""
-    questions = _questions(asks, horizons_h)
-    labelled = label(history.readings, questions, history.emptyings)
+    labelled = label(history.readings, _questions(history.readings, asks, horizons_h), history.emptyings)
     archive = Archive.of(history)
     clock = asks.clock(float(horizons_h[-1]) + 1)
-    ask = labelled["ask"].to_numpy()
+    moments, ask = microseconds(labelled["at"]), labelled["ask"].to_numpy()
     order = np.argsort(ask, kind="stable")
-    labelled, ask = labelled.iloc[order], ask[order]
-    moments = microseconds(labelled["at"])
+    labelled, ask, moments = labelled.iloc[order], ask[order], moments[order]
     parts: list[Features] = []
     for part in chunks(archive, asks):
         low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
@@ -167,6 +168,7 @@ def learn_examples(
         parts.append(
             horizon_features(
                 found, ask[low:high] - part.start, some.as_of, moments[low:high], stream_codes[part],
+                    some.code,
                 Accumulated.of(table, some.profile), own, holidays,
             )
         )  # fmt: skip
@@ -175,20 +177,32 @@ def learn_examples(
     known = ~np.isnan(features.level)
     examples = Examples(
         features, labelled["y"].to_numpy() - features.level, asks.streams[ask],
-        np.rint((moments - asks.as_of[ask]) / HOUR_US), asks.as_of[ask], asks.bin_ids[ask],
+        (moments - asks.as_of[ask]) / HOUR_US, asks.as_of[ask], asks.bin_ids[ask],
     )  # fmt: skip
     return examples.take(np.flatnonzero(known))
 
 
-def _questions(asks: Asks, horizons_h: np.ndarray) -> pd.DataFrame:
-    """Every ask at every horizon; what is scored is whether the bin was left alone since the newest reading."""
+def _questions(readings: Readings, asks: Asks, horizons_h: np.ndarray) -> pd.DataFrame:
+    """Every ask at every horizon; where no reading lies within 1.5 h, at the moment of the nearest reading instead.
+
+    A daily bin's truth may be half a day from the moment asked; learned as if it were not, it would blur everything.
+    What is scored is whether the bin was left alone since the newest reading.
+    """
+    lines = levels(readings)
     ask = np.repeat(np.arange(len(asks)), len(horizons_h))
-    ahead = np.tile((horizons_h * HOUR_US).astype(np.int64), len(asks))
+    at = asks.as_of[ask] + np.tile((horizons_h * HOUR_US).astype(np.int64), len(asks))
+    nearest = lines.time_us[lines.nearest(lines.codes_of(pd.Series(asks.bin_ids))[ask], at)]
+    at = np.where(np.abs(nearest - at) > TOLERANCE_H * HOUR_US, nearest, at)
+    order = np.lexsort((at, ask))
+    ask, at = ask[order], at[order]
+    new = np.ones(len(ask), dtype=bool)  # one reading may stand for several horizons
+    new[1:] = (np.diff(ask) != 0) | (np.diff(at) != 0)
+    new &= at > asks.as_of[ask]
     return pd.DataFrame(
         {
-            "bin_id": asks.bin_ids[ask],
-            "as_of": pd.DatetimeIndex(asks.heard_by[ask].astype("datetime64[us]")).tz_localize("UTC"),
-            "at": pd.DatetimeIndex((asks.as_of[ask] + ahead).astype("datetime64[us]")).tz_localize("UTC"),
-            "ask": ask,
+            "bin_id": asks.bin_ids[ask[new]],
+            "as_of": pd.DatetimeIndex(asks.heard_by[ask[new]].astype("datetime64[us]")).tz_localize("UTC"),
+            "at": pd.DatetimeIndex(at[new].astype("datetime64[us]")).tz_localize("UTC"),
+            "ask": ask[new],
         }
     )

@@ -11,6 +11,7 @@ from training.situations import Situations
 
 HORIZON_NAMES = (
     "horizon_h",
+    "ahead_h",
     "expected_pct",
     "expected_pace_pct",
     "projected_pct",
@@ -45,13 +46,14 @@ def horizon_features(
     as_of: np.ndarray,
     at: np.ndarray,
     stream: np.ndarray,
+    code: np.ndarray,
     gathered: Accumulated,
     clock: Clock,
     holidays: np.ndarray,
 ) -> Features:
     """Features of `at` (k,) for the situations `row` (k,), whose moments are `as_of` (m,); all in microseconds.
 
-    `stream` (m,) holds stream codes, `holidays` sorted local days (days since a Monday).
+    `stream` and `code` (m,) hold the numbers of streams and bins (-1: unknown), `holidays` sorted local days (days since a Monday).
     """
     local_at, local_now = clock.local_s(at, row), clock.local_s(as_of, np.arange(len(as_of)))
     reading = clock.local_s(situations.measured, np.arange(len(as_of)))
@@ -61,10 +63,11 @@ def horizon_features(
     level = situations.level[row]
     day_at, day_now = local_at // 86400, (local_now // 86400)[row]
     first, last = np.searchsorted(holidays, day_now), np.searchsorted(holidays, day_at, side="right")
-    own = np.column_stack([*situations.columns.values(), stream.astype(float)])
+    own = np.column_stack([*situations.columns.values(), stream.astype(float), code.astype(float)])
     asked = np.column_stack(
         [
             (at - as_of[row]) / HOUR_US,
+            (at - situations.measured[row]) / HOUR_US,
             expected,
             expected * pace,
             np.minimum(level + expected * pace, 130.0),
@@ -74,4 +77,4 @@ def horizon_features(
             np.isin(day_at, holidays),
         ]
     )
-    return Features((*situations.columns, "stream", *HORIZON_NAMES), np.hstack([own[row], asked]), level)
+    return Features((*situations.columns, "stream", "bin", *HORIZON_NAMES), np.hstack([own[row], asked]), level)

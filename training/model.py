@@ -25,13 +25,14 @@ from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.settings import ModelSettings
 
 OWN_EVIDENCE_H = 7 * 24.0
+BLOCK_DAYS = 28
 METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
     "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
     "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
     "Thirteen pooled LightGBM boosters give quantiles of the rise at horizons up to 72 hours.",
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
-    "Their probabilities are recalibrated by stream and horizon on the newest weeks, held back from a first fit.",
+    "Their probabilities are recalibrated by stream and horizon on every other four weeks, held back from a first fit.",
     "From 72 hours to 14 days the bin's own rates accumulate, with a spread learned from the same weeks.",
     "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
 )
@@ -84,9 +85,9 @@ class FillModel:
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
         )
-        early = _early(examples, chosen)
-        first = _boosters(examples.take(np.flatnonzero(early)[::2]), chosen, say, "first fit")
-        calibration, noise, doubt = _calibrate(first, examples.take(np.flatnonzero(~early)))
+        taught = _taught(examples)
+        first = _boosters(examples.take(np.flatnonzero(taught)), chosen, say, "first fit, without the weeks held back")
+        calibration, noise, doubt = _calibrate(first, examples.take(np.flatnonzero(~taught)))
         boosters = _boosters(examples, chosen, say, "final fit")
         card = _card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
@@ -143,7 +144,8 @@ class FillModel:
         streams = known["stream"].fillna("mixed").to_numpy(object)
         zones = known["timezone"].fillna("UTC").to_numpy(object)
         full = known["full_pct"].fillna(95.0).to_numpy(dtype=float)
-        asks = Asks(ids, streams, zones, as_of, as_of, self.profiles.rows(ids, streams))
+        code = pd.Index(self.profiles.bin_ids_).get_indexer(pd.Index(ids))
+        asks = Asks(ids, streams, zones, as_of, as_of, self.profiles.rows(ids, streams), code)
         parts = [self._part(history, archive, asks.take(part)) for part in chunks(archive, asks)]
         if not parts:
             empty = np.zeros((0, len(HORIZONS_H), len(LEVELS)))
@@ -153,10 +155,10 @@ class FillModel:
             )
         status = np.concatenate([p[1] for p in parts])
         reasons = [r for p in parts for r in p[2]]
-        unknown = known["bin_id"].isna().to_numpy() & ~pd.Index(ids).isin(archive.bin_ids)
+        unknown = known["bin_id"].isna().to_numpy() & (status == "no_data")
         status[unknown] = "unknown_bin"
         for i in np.flatnonzero(unknown).tolist():  # only over bins that nobody knows
-            reasons[i] = ("the bins table lacks this bin, and no reading names it",)
+            reasons[i] = (f"the bins table lacks this bin, and no reading of the last {RECENT_DAYS:.0f} days names it",)
         return FillForecast(
             bin_ids=ids,
             as_of=as_of.astype("datetime64[us]"),
@@ -178,7 +180,7 @@ class FillModel:
         clock = asks.clock(HORIZONS_H[-1] + 1)
         table = self.profiles.table
         found = situations_of(archive, history, asks, table, clock)
-        some = np.flatnonzero(~np.isnan(found.level))
+        some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
         gathered = Accumulated.of(table, asks.profile)
         row = np.repeat(some, len(NEAR_H))
         at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
@@ -186,7 +188,7 @@ class FillModel:
         holidays = holiday_days(
             self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
         )
-        features = horizon_features(found, row, asks.as_of, at, codes, gathered, clock, holidays)
+        features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
         near = self.boosters.predict(features.matrix, features.level)
         near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
         near = monotone(np.clip(near, 0, 100))
@@ -198,8 +200,8 @@ class FillModel:
         values = np.full((len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
         values[some] = monotone(with_ends(go_on(near, growth, self.noise, self.doubt)))
         status, reasons = found.health.status, found.health.reasons()
-        own = asks.profile < len(self.profiles.bin_ids_)
-        evidence = np.where(own, self.profiles.evidence_h_[np.where(own, asks.profile, 0)], 0.0)
+        own = asks.code >= 0
+        evidence = np.where(own, self.profiles.evidence_h_[np.maximum(asks.code, 0)], 0.0)
         cold = (status == "ok") & (evidence < OWN_EVIDENCE_H)
         status[cold] = "cold_start"
         for i in np.flatnonzero(cold).tolist():  # only over bins that are new
@@ -215,11 +217,11 @@ def _holidays(settings: ModelSettings, past: History, end: pd.Timestamp) -> np.n
     return holiday_days(settings.country, microsecond(start) // day - int(RECENT_DAYS), microsecond(end) // day + 30)
 
 
-def _early(examples: Examples, settings: ModelSettings) -> np.ndarray:
-    """(k,) bool: rows before the weeks held back, at most eight of them."""
-    first, last = examples.as_of.min(), examples.as_of.max()
-    held = min(settings.held_back * (last - first), 56 * 24 * HOUR_US)
-    return examples.as_of <= last - held
+def _taught(examples: Examples) -> np.ndarray:
+    """(k,) bool: rows of the first of every two blocks of four weeks; the others, of all seasons, are held back."""
+    since = examples.as_of - examples.as_of.min()
+    block = np.minimum(BLOCK_DAYS * 24 * HOUR_US, since.max() // 2 + 1)
+    return since // block % 2 == 0
 
 
 def _boosters(

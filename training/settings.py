@@ -17,11 +17,10 @@ class ModelSettings(BaseModel):
     trees: int = Field(default=200, gt=0, description="trees of each booster")
     leaves: int = Field(default=31, gt=1, description="leaves of each tree")
     learning_rate: float = Field(default=0.05, gt=0, le=1)
-    leaf_examples: int = Field(default=100, gt=0, description="rows that a leaf needs at least")
+    leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
-    outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations with an outage played before them")
-    strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which the bin counts as unknown")
-    held_back: float = Field(default=0.2, ge=0, lt=0.5, description="newest share of the time span to calibrate on")
+    outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
+    strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which a bin is unknown")
     threads: int = Field(default=2, gt=0, description="LightGBM's threads; part of what makes a fit repeatable")
     seed: int = 0
 
