@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RECENT_DAYS = 28.0
 SILENT_H, SILENT_STEPS = 12.0, 3.0
 STUCK_H, STUCK_READINGS, STUCK_MISSED_PCT = 24.0, 6, 10.0
+STUCK_STEPS = 6.0  # a healthy bin stays still while six steps are due once in four hundred times (Poisson)
 FALL_PCT, ERRATIC_FALLS, ERRATIC_SHARE, ERRATIC_DAYS = 12.0, 6, 0.05, 7
 SCALE_MIN_PCT, SCALE_MAX_PCT, SCALE_SHARE = -3.0, 110.0, 0.2
 RIM_PCT = 98.0
@@ -92,9 +93,10 @@ def judge(sequences: Sequences, cycles: Cycles, as_of: np.ndarray) -> Health:
     run = np.maximum.accumulate(np.where(changed, np.arange(len(s.seq)), 0)) if len(s.seq) else np.zeros(1, dtype=int)
     run = run[end]
     still_h = np.where(some, (measured[end] - measured[run]) / HOUR_US, 0.0)
-    rate = own_rates(cycles, before=np.where(some, measured[run], 0))
+    rate, step_pct = own_rates(cycles, before=np.where(some, measured[run], 0))
     missed_pct = rate * still_h
-    stuck = (still_h >= STUCK_H) & (end - run + 1 >= STUCK_READINGS) & (missed_pct >= STUCK_MISSED_PCT)
+    stuck = (still_h >= STUCK_H) & (end - run + 1 >= STUCK_READINGS)
+    stuck &= missed_pct >= np.maximum(STUCK_MISSED_PCT, STUCK_STEPS * step_pct)
     stuck &= fill[end] < RIM_PCT * MILLI
 
     recent = s.measured > (as_of - ERRATIC_DAYS * 24 * HOUR_US)[s.seq]
@@ -113,21 +115,30 @@ def _keys(cycles: Cycles) -> np.ndarray:
     return s.seq[cycles.begins] * (1 << 52) + s.measured[cycles.begins]
 
 
-def own_rates(cycles: Cycles, before: np.ndarray) -> np.ndarray:
-    """(m,) percent per hour: how fast each bin rose within its fill cycles until `before` (m,) microseconds."""
+def own_rates(cycles: Cycles, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How each bin rose within its fill cycles until `before` (m,) microseconds: percent per hour, and points a step.
+
+    The second is the mean of the changes that are not zero: a coarse sensor, or one whose bin gets few heavy bags,
+    moves seldom and far. Both (m,), zero where nothing is known.
+    """
     s, m = cycles.sequences, len(cycles.sequences)
     inside = ~(cycles.begins | s.is_first) & (s.measured <= before[s.seq])
     inside &= s.lag(s.fill, 1, 0) < RIM_PCT * MILLI  # a full bin tells nothing of what is thrown at it
     rise = np.where(inside, s.fill - s.lag(s.fill, 1, 0), 0)
     time = np.where(inside, s.measured - s.lag(s.measured, 1, 0), 0) // 1_000_000
-    risen = np.diff(np.concatenate([[0], np.cumsum(rise)])[s.offsets])
-    hours = np.diff(np.concatenate([[0], np.cumsum(time)])[s.offsets]) / 3600
-    return np.where(hours > 0, np.maximum(risen, 0) / MILLI / np.maximum(hours, 1e-9), 0.0).reshape(m)
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.diff(np.concatenate([[0], np.cumsum(values)])[s.offsets]).reshape(m)
+
+    hours = total(time) / 3600
+    rate = np.where(hours > 0, np.maximum(total(rise), 0) / MILLI / np.maximum(hours, 1e-9), 0.0)
+    return rate, total(np.abs(rise)) / MILLI / np.maximum(total(rise != 0), 1)
 
 
 def sensor_health(history: History, as_of: pd.Timestamp, bin_ids: Sequence[str] | None = None) -> pd.DataFrame:
-    """Sensor health by bin as known at `as_of`: bin_id, status, reasons, last_reading_at, readings, step_h, still_h,
-    falls; bins with readings or named in the bins table, or those asked, in order.
+    """Sensor health as known at `as_of` of the bins asked, default all that have readings or are in the bins table.
+
+    Columns bin_id, status, reasons, last_reading_at, readings, step_h, still_h, falls; see `Health`.
     """
     ids = pd.Index(np.array(_all_ids(history) if bin_ids is None else bin_ids, dtype=object), dtype="str")
     moment = np.full(len(ids), microsecond(as_of))

@@ -36,6 +36,12 @@ class Readings:
         return cls.split(known)[0]
 
     @classmethod
+    def none(cls) -> Readings:
+        """No readings."""
+        empty = {"bin_id": pd.Series(dtype="str"), "measured_at": pd.Series(dtype="str")}
+        return cls.checked(pd.DataFrame({**empty, "fill_pct": pd.Series(dtype=float)}))
+
+    @classmethod
     def split(cls, frame: pd.DataFrame) -> tuple[Readings, np.ndarray]:
         """Readings from typed columns, and the labels (of the frame's index) of the rows that are repeats.
 

@@ -15,6 +15,7 @@ from data.errors import InputError
 from training.boosters import QuantileBoosters
 from training.calendar import WEEK_H
 from training.calibration import Calibration
+from training.features import feature_names
 from training.grid import LEARNED
 from training.profiles import FillRateProfiles
 from training.settings import ModelSettings
@@ -85,6 +86,8 @@ def load(folder: Path) -> FillModel:
         raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error
     if any(booster.feature_name() != list(model.feature_names) for booster in boosters):
         raise _foreign(folder, "has boosters of other features than its model.json names")
+    if model.feature_names != feature_names():
+        raise _foreign(folder, "was trained on other features than this version of Brimcast makes")
     return model
 
 

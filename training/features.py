@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.sequences import HOUR_US
-from training.calendar import Clock
+from data.history import History
+from data.readings import Readings
+from data.sequences import HOUR_US, Archive
+from training.calendar import WEEK_H, Clock
 from training.profiles import NANO, Accumulated
-from training.situations import Situations
+from training.situations import Situations, describe
 
 HORIZON_NAMES = (
     "horizon_h",
@@ -40,6 +42,17 @@ class Features:
         return self.matrix[:, self.names.index(name)]
 
 
+def feature_names() -> tuple[str, ...]:
+    """The names of all features, in order, as this version of the code makes them."""
+    none = np.zeros(0, dtype=np.int64)
+    clock = Clock.over(np.array(["UTC"], dtype=object), 0, HOUR_US)
+    gathered = Accumulated.of(np.ones((1, WEEK_H)), np.zeros(1, dtype=int))
+    history = History.of(Readings.none())
+    nobody, moment = np.array([""], dtype=object), np.zeros(1, dtype=np.int64)
+    found = describe(Archive.of(history), history, nobody, moment, gathered, clock)
+    return horizon_features(found, none, moment, none, moment, moment, gathered, clock, none).names
+
+
 def horizon_features(
     situations: Situations,
     row: np.ndarray,
@@ -53,7 +66,8 @@ def horizon_features(
 ) -> Features:
     """Features of `at` (k,) for the situations `row` (k,), whose moments are `as_of` (m,); all in microseconds.
 
-    `stream` and `code` (m,) hold the numbers of streams and bins (-1: unknown), `holidays` sorted local days (days since a Monday).
+    `stream` and `code` (m,) hold the numbers of streams and bins (-1: unknown), `holidays` sorted local days,
+    counted from a Monday.
     """
     local_at, local_now = clock.local_s(at, row), clock.local_s(as_of, np.arange(len(as_of)))
     reading = clock.local_s(situations.measured, np.arange(len(as_of)))
