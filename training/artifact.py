@@ -68,9 +68,7 @@ def load(folder: Path) -> FillModel:
 
     described = _described(folder)
     try:
-        boosters = tuple(
-            lgb.Booster(model_file=folder / "boosters" / f"q{round(level * 100):02d}.txt") for level in LEARNED
-        )
+        boosters = tuple(_booster(folder / "boosters" / f"q{round(level * 100):02d}.txt") for level in LEARNED)
         model = FillModel(
             profiles=_profiles(pd.read_parquet(folder / "profiles.parquet")),
             boosters=QuantileBoosters(boosters),
@@ -89,6 +87,14 @@ def load(folder: Path) -> FillModel:
     if model.feature_names != feature_names():
         raise _foreign(folder, "was trained on other features than this version of Brimcast makes")
     return model
+
+
+def _booster(path: Path) -> lgb.Booster:
+    """The booster of a text file; LightGBM ends the whole process at a text that was cut off, so its end is sought."""
+    text = path.read_text()
+    if "\nend of trees\n" not in text or "\nend of parameters\n" not in text:
+        raise ValueError(f"{path.name} was cut off")
+    return lgb.Booster(model_str=text)
 
 
 def _described(folder: Path) -> dict[str, Any]:

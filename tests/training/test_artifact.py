@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import pickletools
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.errors import InputError
+from training.model import FillModel
+
+
+@pytest.fixture(scope="module")
+def saved(tiny_model: FillModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model. Read only."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    tiny_model.save(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of it to break."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def change(folder: Path, **values: object) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def refused(folder: Path) -> str:
+    """What the error says was found; it must also say what was expected and what to do."""
+    with pytest.raises(InputError) as caught:
+        FillModel.load(folder)
+    assert caught.value.expected
+    assert caught.value.remedy
+    return caught.value.found
+
+
+def test_the_folder_holds_what_the_design_says(saved: Path) -> None:
+    files = {path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()}
+    assert {"model.json", "profiles.parquet"} <= files
+    rest = files - {"model.json", "profiles.parquet"}
+    assert len(rest) == 13
+    assert all(name.startswith("boosters/") and name.endswith(".txt") for name in rest)
+    described = json.loads((saved / "model.json").read_text())
+    assert {"format", "format_version", "features", "streams", "quantiles", "card"} <= described.keys()
+    assert {"git_commit", "fingerprint", "span", "trained_until"} <= described["card"].keys()
+
+
+def test_nothing_in_it_is_a_pickle(saved: Path) -> None:
+    for path in saved.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not content.startswith((b"\x80", b"PK")), path
+            with pytest.raises(ValueError, match=r".*"):
+                list(pickletools.genops(content))
+
+
+def test_profiles_are_a_plain_table(saved: Path) -> None:
+    table = pd.read_parquet(saved / "profiles.parquet")
+    assert {"bin_id", "hour_of_week", "rate_pct_per_h", "own_weight"} <= set(table.columns)
+    assert (table.groupby(["kind", "bin_id"]).size() == 168).all()
+    assert table["own_weight"].between(0, 1).all()
+
+
+def test_a_model_saved_again_is_the_same_files(saved: Path, tmp_path: Path) -> None:
+    FillModel.load(saved).save(tmp_path / "again")
+    for path in saved.rglob("*"):
+        if path.is_file():
+            assert (tmp_path / "again" / path.relative_to(saved)).read_bytes() == path.read_bytes(), path
+
+
+def test_saving_replaces_an_older_model_and_leaves_nothing_beside_it(tiny_model: FillModel, folder: Path) -> None:
+    (folder / "boosters" / "left-over.txt").touch()
+    tiny_model.save(folder)
+    assert not (folder / "boosters" / "left-over.txt").exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_saving_never_replaces_what_is_no_model(tiny_model: FillModel, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="no model"):
+        tiny_model.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_folder_that_is_missing_or_empty_is_refused(tmp_path: Path) -> None:
+    assert "has no model.json" in refused(tmp_path / "nowhere")
+    assert "has no model.json" in refused(tmp_path)
+
+
+def test_a_foreign_format_is_refused(folder: Path) -> None:
+    change(folder, format="somebody-elses-model")
+    assert "of another kind" in refused(folder)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_version_of_the_format_is_refused(folder: Path, version: object) -> None:
+    change(folder, format_version=version)
+    assert "format version" in refused(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "null", "\x00\xff"])
+def test_a_model_json_that_is_none_is_refused(folder: Path, text: str) -> None:
+    (folder / "model.json").write_bytes(text.encode("latin-1"))
+    assert "model.json" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["boosters/q50.txt", "profiles.parquet"])
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert "is broken" in refused(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.95])
+def test_a_truncated_booster_is_refused(folder: Path, share: float) -> None:
+    path = folder / "boosters" / "q50.txt"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert "is broken" in refused(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_truncated_profiles_are_refused(folder: Path, share: float) -> None:
+    path = folder / "profiles.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert "is broken" in refused(folder)
+
+
+def test_profiles_without_their_columns_are_refused(folder: Path) -> None:
+    pd.DataFrame({"bin_id": ["a"]}).to_parquet(folder / "profiles.parquet")
+    assert "is broken" in refused(folder)
+
+
+@pytest.mark.parametrize("key", ["calibration", "settings", "features", "streams", "noise", "doubt", "card"])
+def test_a_model_json_that_lacks_something_is_refused(folder: Path, key: str) -> None:
+    path = folder / "model.json"
+    described = json.loads(path.read_text())
+    del described[key]
+    path.write_text(json.dumps(described))
+    assert "is broken" in refused(folder)
+
+
+def test_settings_that_nobody_knows_are_refused(folder: Path) -> None:
+    change(folder, settings={"trees": 3, "magic": True})
+    assert "is broken" in refused(folder)
+
+
+def test_boosters_of_other_features_are_refused(folder: Path) -> None:
+    described = json.loads((folder / "model.json").read_text())
+    change(folder, features=described["features"][::-1])
+    assert "other features" in refused(folder)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.calibration import EVERYONE, Calibration
+from training.grid import LEARNED, NORMAL
+
+WEEK_US = 7 * 24 * 3_600_000_000
+ROWS = 20_000
+
+
+def learned(
+    spread: float, shift: float = 0.0, streams: tuple[str, ...] = ("paper",), level: float = 50.0
+) -> Calibration:
+    """From quantiles of a normal with deviation 5 about `level`, of truths with `spread` times that, shifted."""
+    rng = np.random.default_rng(4)
+    quantiles = np.broadcast_to(level + 5 * NORMAL, (ROWS, len(NORMAL)))
+    truth = np.clip(level + shift + spread * 5 * rng.standard_normal(ROWS), 0, 100)
+    stream = np.resize(np.array(streams, dtype=object), ROWS)
+    horizon_h, bins = rng.choice([6.0, 24.0, 72.0], ROWS), np.arange(ROWS) % 100
+    return Calibration.learn(truth, quantiles, stream, horizon_h, bins, (np.arange(ROWS) // 1000) * WEEK_US)
+
+
+def applied(calibration: Calibration, stream: str = "paper") -> np.ndarray:
+    """(3, 13) the same quantiles at 6, 24 and 72 hours, recalibrated."""
+    values = np.broadcast_to(50 + 5 * NORMAL, (1, 3, len(NORMAL)))
+    return calibration.apply(values, np.array([stream], dtype=object), np.array([6.0, 24.0, 72.0]))[0]
+
+
+def test_what_is_calibrated_is_hardly_changed() -> None:
+    np.testing.assert_allclose(applied(learned(1.0)), np.tile(50 + 5 * NORMAL, (3, 1)), atol=0.8)
+
+
+def test_intervals_that_were_too_narrow_widen_toward_what_was_observed() -> None:
+    made = applied(learned(1.5))
+    inner = slice(2, 11)  # 10 to 90 percent
+    np.testing.assert_allclose(made[:, inner], np.tile(50 + 7.5 * NORMAL, (3, 1))[:, inner], atol=1.2)
+
+
+def test_intervals_that_were_too_wide_narrow() -> None:
+    made = applied(learned(0.5))
+    assert (made[:, 10] - made[:, 2] < 8).all()  # from 12.8
+
+
+def test_a_bias_is_taken_out() -> None:
+    assert (np.abs(applied(learned(1.0, shift=3.0))[:, 6] - 53) < 0.8).all()
+
+
+def test_a_stream_that_was_not_held_back_is_treated_as_all_together() -> None:
+    calibration = learned(1.5, streams=("paper", "glass"))
+    everyone = Calibration({key: value for key, value in calibration.covered.items() if key[0] == EVERYONE})
+    np.testing.assert_array_equal(applied(calibration, "organic"), applied(everyone, "paper"))
+
+
+def test_where_all_is_full_nothing_can_be_said() -> None:
+    calibration = learned(0.0, level=100.0, shift=30.0)
+    for covered in calibration.covered.values():
+        np.testing.assert_allclose(covered[6:], LEARNED[6:], atol=1e-6)  # the upper half is tied with the truth
+
+
+def test_no_held_back_weeks_change_nothing() -> None:
+    np.testing.assert_array_equal(applied(Calibration.identity())[0], 50 + 5 * NORMAL)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_recalibrated_quantiles_never_cross(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    quantiles = np.sort(rng.uniform(-10, 110, (rows, 13)), axis=1)
+    stream = rng.choice(np.array(["a", "b"], dtype=object), rows)
+    calibration = Calibration.learn(
+        rng.uniform(0, 100, rows), quantiles, stream, rng.uniform(0, 72, rows), rng.integers(0, 5, rows),
+        rng.integers(0, 50, rows) * WEEK_US,
+    )  # fmt: skip
+    made = calibration.apply(quantiles[:, None, :].repeat(3, axis=1), stream, np.array([3.0, 24.0, 72.0]))
+    assert (np.diff(made, axis=2) >= -1e-9).all()
+
+
+def test_it_comes_back_from_json_the_same() -> None:
+    calibration = learned(1.3, streams=("paper", "glass"))
+    again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
+    assert again.covered.keys() == calibration.covered.keys()
+    np.testing.assert_array_equal(applied(again), applied(calibration))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, go_on, monotone, with_ends
+
+ANY = npst.arrays(float, (2, 4, 5), elements=st.floats(-50, 150))
+
+
+def near_of(spread: float) -> np.ndarray:
+    """(1, 16, 13) a bin at 30 percent that fills by a point an hour."""
+    return (30 + NEAR_H[:, None] + spread * NORMAL)[None]
+
+
+def test_the_grid_reaches_two_weeks_in_rising_steps() -> None:
+    assert HORIZONS_H[0] == 0
+    assert HORIZONS_H[-1] == 14 * 24
+    assert (np.diff(HORIZONS_H) > 0).all()
+    assert (np.diff(LEVELS) > 0).all()
+    assert LEVELS[MEDIAN] == 0.5
+
+
+def test_the_normal_quantiles_are_those_of_the_levels() -> None:
+    np.testing.assert_allclose(NORMAL, [NormalDist().inv_cdf(level) for level in LEARNED], atol=1e-4)
+
+
+@given(ANY)
+def test_monotone_never_falls_with_the_horizon_nor_with_the_level(values: np.ndarray) -> None:
+    made = monotone(values)
+    assert (np.diff(made, axis=1) >= 0).all()
+    assert (np.diff(made, axis=2) >= 0).all()
+    assert made.min() >= values.min()
+    assert made.max() <= values.max()
+
+
+@given(ANY)
+def test_what_is_monotone_already_stays(values: np.ndarray) -> None:
+    once = monotone(values)
+    np.testing.assert_array_equal(monotone(once), once)
+
+
+def test_the_tails_go_on_as_they_end() -> None:
+    values = np.array([[1.0, *range(3, 14), 20.0]])
+    ends = with_ends(values)
+    assert ends.shape == (1, len(LEVELS))
+    assert ends[0, [0, -1]].tolist() == [-1, 27]
+    np.testing.assert_array_equal(ends[:, 1:-1], values)
+
+
+def test_beyond_three_days_the_median_moves_on_with_the_growth_and_the_spread_widens() -> None:
+    growth = (FAR_H - 72)[None] * 0.5
+    whole = go_on(near_of(4.0), growth, noise=2.0, doubt=0.3)
+    assert whole.shape == (1, len(HORIZONS_H), len(LEARNED))
+    np.testing.assert_array_equal(whole[:, : len(NEAR_H)], near_of(4.0))
+    middle = whole[0, :, MEDIAN - 1]
+    np.testing.assert_allclose(middle[len(NEAR_H) :], 102 + growth[0])
+    width = whole[0, :, -1] - whole[0, :, 0]
+    assert (np.diff(width[len(NEAR_H) - 1 :]) > 0).all()
+
+
+def test_a_bin_that_gathers_nothing_stays_as_it_is_after_three_days() -> None:
+    whole = go_on(near_of(4.0), np.zeros((1, len(FAR_H))), noise=2.0, doubt=0.3)
+    np.testing.assert_allclose(whole[:, len(NEAR_H) :], np.repeat(near_of(4.0)[:, -1:], len(FAR_H), axis=1))
