@@ -28,7 +28,7 @@ class Emptyings:
         full = pd.DataFrame(index=frame.index)
         for name in EMPTYINGS.columns:
             default = frame["emptied_at"] if name == "received_at" else pd.Series(None, index=frame.index, dtype=object)
-            column = frame[name] if name in frame else default
+            column = frame.get(name, default)
             if name in ("emptied_at", "received_at"):
                 column = pd.to_datetime(column, utc=True).astype("datetime64[us, UTC]")
             elif name in ("bin_id", "source"):

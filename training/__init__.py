@@ -1,1 +1,1 @@
-"""What is learned: features, fill-rate profiles, the model, calibration, baselines, backtest, scores and MLflow tracking."""
+"""What is learned: features, fill-rate profiles, the model, calibration, baselines, backtest, scores and tracking."""

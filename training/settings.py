@@ -11,7 +11,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     country: str | None = Field(
-        None, description="ISO code of the country whose public holidays count", examples=["CZ"]
+        default=None, description="ISO code of the country whose public holidays count", examples=["CZ"]
     )
     examples: int = Field(default=200_000, gt=0, description="at most so many rows for the boosters to learn from")
     trees: int = Field(default=200, gt=0, description="trees of each booster")
