@@ -115,15 +115,8 @@ class FillForecast:
         right = int(np.clip(np.searchsorted(self.levels, 1 - probability, side="left"), 1, len(self.levels) - 1))
         share = (1 - probability - self.levels[right - 1]) / (self.levels[right] - self.levels[right - 1])
         curve = self.values[:, :, right - 1] + share * (self.values[:, :, right] - self.values[:, :, right - 1])
-        reached = curve >= full[:, None]
-        first = reached.argmax(axis=1)
-        rows = np.arange(len(self))
-        before = np.maximum(first - 1, 0)
-        low, high = curve[rows, before], curve[rows, first]
-        rise = np.where(high > low, high - low, 1.0)
-        part = np.where(first > 0, (full - low) / rise, 0.0)
-        hours = self.horizons_h[before] + part * (self.horizons_h[first] - self.horizons_h[before])
-        never = ~reached.any(axis=1)
+        hours = _reached(curve, self.horizons_h, full)
+        never = np.isnan(hours)
         moved = np.where(never, 0.0, hours) * 3.6e9
         return np.where(never, np.datetime64("NaT", "us"), self.as_of + moved.astype("timedelta64[us]"))
 
@@ -166,13 +159,19 @@ class FillForecast:
         return np.broadcast_to(np.asarray(self.full_pct if full_pct is None else full_pct, dtype=float), (len(self),))
 
     def _probability_full(self, values: np.ndarray, full: np.ndarray) -> np.ndarray:
-        reached = values >= full[:, None]
-        first = reached.argmax(axis=1)
-        rows = np.arange(len(self))
-        before = np.maximum(first - 1, 0)
-        low, high = values[rows, before], values[rows, first]
-        rise = np.where(high > low, high - low, 1.0)
-        part = np.where(first > 0, (full - low) / rise, 0.0)
-        below = self.levels[before] + part * (self.levels[first] - self.levels[before])
-        probability = np.where(reached.any(axis=1), 1.0 - below, 0.0)
+        below = _reached(values, self.levels, full)
+        probability = np.where(np.isnan(below), 0.0, 1.0 - below)
         return np.where(np.isnan(values).any(axis=1), np.nan, probability)
+
+
+def _reached(curves: np.ndarray, scale: np.ndarray, sought: np.ndarray) -> np.ndarray:
+    """(n,) where on `scale` (k,) the rising curves (n, k) reach `sought` (n,), by interpolation; NaN where nowhere."""
+    reached = curves >= sought[:, None]
+    first = reached.argmax(axis=1)
+    rows = np.arange(len(curves))
+    before = np.maximum(first - 1, 0)
+    low, high = curves[rows, before], curves[rows, first]
+    rise = np.where(high > low, high - low, 1.0)
+    part = np.where(first > 0, (sought - low) / rise, 0.0)
+    place = scale[before] + part * (scale[first] - scale[before])
+    return np.where(reached.any(axis=1), place, np.nan)

@@ -11,11 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.bins import Bins
-from data.cleaning import clean, clean_bins, clean_emptyings
 from data.errors import InputError
 from data.faults import ids
 from data.history import History
-from data.readings import Rejected
+from data.inputs import need_readings, read_inputs
 from data.sources import read_table
 from data.times import EXAMPLE, read_times
 
@@ -39,32 +38,25 @@ def read_history(
     mapping: Mapping[str, str] | None = None,
 ) -> Heard:
     """Read and clean the tables at these files or database URLs. Raises InputError where nothing is left to use."""
-    notes: list[str] = []
-    known: Bins | None = None
-    if bins is not None:
-        known, set_aside = clean_bins(read_table(bins, "bins", timezone=timezone), timezone=timezone)
-        notes += _told(set_aside, "bins")
-    raw = read_table(readings, "readings", mapping=mapping, timezone=timezone)
-    cleaned = clean(raw, known, timezone=timezone)
-    notes += _told(cleaned.rejected, f"{cleaned.rows:,} readings")
-    if cleaned.unknown_columns:
-        notes.append(f"Ignored columns of the readings: {', '.join(cleaned.unknown_columns)}")
-    if len(cleaned.readings) == 0:
-        raise InputError(
-            f"None of the {cleaned.rows:,} rows of {Path(readings).name} is a usable reading. " + " ".join(notes),
-            expected="readings with bin_id, measured_at and fill_pct from -5 to 200",
-            remedy=f"See every row's reason with: brimcast data check --readings {Path(readings).name}.",
-        )
-    if known is None:
-        known = Bins.named(cleaned.readings.frame["bin_id"].unique(), timezone or "UTC")
+    inputs = read_inputs(readings, bins, emptyings, mapping=mapping, timezone=timezone)
+    need_readings(inputs, Path(readings).name)
+    history = inputs.history
+    notes = [
+        f"Set aside {len(rejected):,} rows of {inputs.rows[table]:,} {table}: "
+        + ", ".join(f"{n:,} {reason}" for reason, n in rejected.counts().items())
+        for table, rejected in inputs.rejected.items()
+        if len(rejected)
+    ]
+    notes += [
+        f"Ignored columns of the {table}: {', '.join(names)}"
+        for table, names in inputs.unknown_columns.items()
+        if names
+    ]
+    if inputs.bins is None:
+        named = Bins.named(history.readings.frame["bin_id"].unique(), timezone or "UTC")
+        history = History.of(inputs.readings, inputs.emptyings, named)
         notes.append(f"No bins table: every bin is taken for mixed waste on {timezone or 'UTC'} time")
-    told = None
-    if emptyings is not None:
-        told, set_aside = clean_emptyings(
-            read_table(emptyings, "emptyings", timezone=timezone), known, timezone=timezone
-        )
-        notes += _told(set_aside, "emptyings")
-    return Heard(History.of(cleaned.readings, told, known), tuple(notes))
+    return Heard(history, tuple(notes))
 
 
 def read_windows(source: str, *, timezone: str | None = None) -> pd.DataFrame:
@@ -92,10 +84,3 @@ def _refuse(wrong: NDArray[np.bool_], values: pd.Series, source: str, what: str,
             remedy=remedy,
             example=f"bin-1,{EXAMPLE},2025-02-01T06:00:00+01:00",
         )
-
-
-def _told(rejected: Rejected, table: str) -> list[str]:
-    if not len(rejected):
-        return []
-    counts = ", ".join(f"{n:,} {reason}" for reason, n in rejected.counts().items())
-    return [f"Set aside {len(rejected):,} rows of {table}: {counts}"]

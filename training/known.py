@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from data.readings import Readings
-from training.timelines import US_PER_H, Timelines, microseconds
+from data.sequences import HOUR_US, microseconds
+from training.timelines import Timelines
 
 CHUNK_ROWS = 2_000_000
 
@@ -45,7 +46,7 @@ class Versions:
 
         Of each reading the version heard last by then; slices bound the memory at about two million rows.
         """
-        start = self.lines.before(code, as_of_us - round(days * 24 * US_PER_H), inclusive=False)
+        start = self.lines.before(code, as_of_us - round(days * 24 * HOUR_US), inclusive=False)
         stop = self.lines.before(code, as_of_us, inclusive=True)
         total = np.concatenate([[0], np.cumsum(stop - start)])
         begin = 0
@@ -63,7 +64,7 @@ class Versions:
             owner, row, time_us = owner[~revised], row[~revised], time_us[~revised]
             bounds = np.searchsorted(owner, np.arange(end - begin + 1))
             lines = Timelines(
-                pd.RangeIndex(end - begin), bounds, owner, time_us, time_us / US_PER_H, self.lines.value[row]
+                pd.RangeIndex(end - begin), bounds, owner, time_us, time_us / HOUR_US, self.lines.value[row]
             )
             yield Known(begin, lines, row)
             begin = end

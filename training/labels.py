@@ -13,7 +13,8 @@ import pandas as pd
 from data.emptyings import Emptyings
 from data.errors import InputError
 from data.readings import Readings
-from training.timelines import US_PER_H, Timelines, microseconds
+from data.sequences import HOUR_US, microseconds
+from training.timelines import Timelines
 
 DAILY_STEP_H = 12.0  # bins that report this seldom count as daily
 FRESH_H, FRESH_DAILY_H = 12.0, 48.0
@@ -53,14 +54,14 @@ def label(
     fresh = (
         np.where(step_h >= DAILY_STEP_H, FRESH_DAILY_H, FRESH_H) if fresh_h is None else np.full(len(step_h), fresh_h)
     )
-    good &= start_us / US_PER_H - lines.hours[last] <= fresh[code]
+    good &= start_us / HOUR_US - lines.hours[last] <= fresh[code]
     tolerance_h = np.maximum(TOLERANCE_H, step_h / 2)[code]
     if truth is None:
         emptied = hindsight_emptyings(lines, min_drop_pct)
         target = lines.nearest(code, end_us)
-        good &= np.abs(lines.hours[target] - end_us / US_PER_H) <= tolerance_h
+        good &= np.abs(lines.hours[target] - end_us / HOUR_US) <= tolerance_h
         good &= lines.time_us[target] > start_us
-        good &= _untouched(lines, emptied, code, last, target, end_us / US_PER_H + margin_h)
+        good &= _untouched(lines, emptied, code, last, target, end_us / HOUR_US + margin_h)
         y = _smoothed(lines, np.cumsum(emptied), code, target)
     else:
         if emptyings is None:
@@ -71,7 +72,7 @@ def label(
         good &= near
     if emptyings is not None:
         good &= ~emptied_between(emptyings, asks["bin_id"].iloc[known], start_us, end_us)
-    horizon_h = np.round(end_us / US_PER_H - start_us / US_PER_H, 6)
+    horizon_h = np.round(end_us / HOUR_US - start_us / HOUR_US, 6)
     rows = asks.iloc[known[good]].reset_index(drop=True)
     return rows.assign(horizon_h=horizon_h[good], y=y[good])
 
@@ -88,7 +89,7 @@ def asks(
     span = readings.frame.groupby("bin_id")["measured_at"].agg(["min", "max"])
     first, last = microseconds(span["min"])[:, None, None], microseconds(span["max"])[:, None, None]
     origin = microseconds(pd.date_range(start, end, freq=every))[None, None, :]
-    reach = np.array([round(h * US_PER_H) for h in horizons_h], dtype=np.int64)[None, :, None]
+    reach = np.array([round(h * HOUR_US) for h in horizons_h], dtype=np.int64)[None, :, None]
     at = origin + reach
     bin_row, horizon, moment = np.nonzero((origin >= first) & (at <= np.minimum(last, _us(end))))
     return pd.DataFrame(
@@ -191,7 +192,7 @@ def _true_level(
     if len(lines.value) == 0:
         return np.zeros(len(ids)), np.zeros(len(ids), dtype=bool)
     row = lines.nearest(np.maximum(code, 0), end_us)
-    near = (code >= 0) & (np.abs(lines.hours[row] - end_us / US_PER_H) <= tolerance_h)
+    near = (code >= 0) & (np.abs(lines.hours[row] - end_us / HOUR_US) <= tolerance_h)
     return lines.value[row].clip(0, 100), near
 
 

@@ -11,8 +11,8 @@ from data.emptyings import Emptyings
 from data.errors import InputError
 from data.history import History
 from data.readings import Readings
+from data.sequences import HOUR_US, microseconds
 from training.labels import DAILY_STEP_H, TOLERANCE_H, label, levels
-from training.timelines import US_PER_H, microseconds
 
 EVERY_H = 7.0  # no divisor of a day: origins fall on every hour
 
@@ -47,8 +47,8 @@ def practice_windows(
     if len(lines.bin_ids) == 0:
         return label(past.readings, _windows(lines.bin_ids, np.zeros(0, int), np.zeros(0, int), np.zeros(0, int)))
     first_us, stop_us = lines.time_us[lines.bounds[:-1]], lines.time_us[lines.bounds[1:] - 1]
-    begin_us = np.maximum(first_us, microseconds(pd.DatetimeIndex([end]))[0] - round(days * 24 * US_PER_H))
-    every_us = round(EVERY_H * US_PER_H)
+    begin_us = np.maximum(first_us, microseconds(pd.DatetimeIndex([end]))[0] - round(days * 24 * HOUR_US))
+    every_us = round(EVERY_H * HOUR_US)
     count = np.maximum((stop_us - begin_us) // every_us, 0)
     owner = np.repeat(np.arange(len(count)), count)
     as_of_us = begin_us[owner] + (np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) + 1) * every_us
@@ -61,11 +61,11 @@ def practice_windows(
     if len(owner) > origins:
         chosen = np.sort(np.random.default_rng(seed).choice(len(owner), origins, replace=False))
         owner, as_of_us = owner[chosen], as_of_us[chosen]
-    reach = np.round(np.array(horizons_h) * US_PER_H).astype(np.int64)
+    reach = np.round(np.array(horizons_h) * HOUR_US).astype(np.int64)
     owner, as_of_us = np.repeat(owner, len(reach)), np.repeat(as_of_us, len(reach))
     at_us = as_of_us + np.tile(reach, len(as_of_us) // len(reach))
     target_us = lines.time_us[lines.nearest(owner, at_us)]
-    inside = (at_us <= stop_us[owner]) & (np.abs(target_us - at_us) <= TOLERANCE_H * US_PER_H)
+    inside = (at_us <= stop_us[owner]) & (np.abs(target_us - at_us) <= TOLERANCE_H * HOUR_US)
     asked = _windows(lines.bin_ids, owner[inside], as_of_us[inside], at_us[inside])
     return label(past.readings, asked, past.emptyings)
 

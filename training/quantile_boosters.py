@@ -10,12 +10,12 @@ import pandas as pd
 
 from data.errors import InputError
 from data.history import History
+from data.sequences import HOUR_US
 from training.known import Versions
 from training.practice import known_by, practice_windows
 from training.residuals import FINE, table
 from training.rules import fleet_weekly, forecasts
 from training.states import Asked, States, states
-from training.timelines import US_PER_H
 from training.weekly import MONDAY_H, Weekly
 
 TAUS = np.arange(1, 10) / 10
@@ -69,7 +69,7 @@ class QuantileBoosters:
     def features(self, asked: Asked, now: States) -> np.ndarray:
         """(m, f) features of each window."""
         o = asked.origin
-        local_h = asked.as_of_us / US_PER_H + asked.offset_h
+        local_h = asked.as_of_us / HOUR_US + asked.offset_h
         code = self.profile.bin_ids.get_indexer(pd.Index(asked.bin_id))
         seen = np.maximum(now.seen_h, 1.0)
         own_rate = self.profile.rate.mean(axis=1)[code]

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from data.history import History
+from data.sequences import HOUR_US
 from training.known import Versions
 from training.labels import levels
 from training.practice import known_by, practice_windows
 from training.residuals import Residuals, table
 from training.states import Asked, States, states
-from training.timelines import US_PER_H
 from training.weekly import Weekly, local_offset_h, weekly
 
 RULES = ("persistence", "rate-28d", "weekday-rate", "hour-of-week")
@@ -77,7 +77,7 @@ class Rule:
             rate = np.maximum(risen, 0) / (now.seen_h[:, -1] + RATE_PRIOR_H)
             return rate[asked.origin] * hours
         code = code[asked.origin]
-        local = asked.as_of_us[asked.origin] / US_PER_H + asked.offset_h[asked.origin]
+        local = asked.as_of_us[asked.origin] / HOUR_US + asked.offset_h[asked.origin]
         return self.profile.rise(code, local + asked.horizon_h - hours, hours)
 
     def forecast_windows(self, history: History, windows: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import pandas as pd
 
 from data.bins import Bins
 from data.history import History
+from data.sequences import HOUR_US, microseconds
 from training.known import Known, Versions
 from training.labels import hindsight_emptyings
-from training.timelines import US_PER_H, microseconds
 from training.weekly import Weekly, local_offset_h, steps
 
 LOOK_BACK_DAYS = 28.0
@@ -49,7 +49,7 @@ class Asked:
         of_origin = np.asarray(times, dtype=np.int64)[moment]
         return cls(
             origin=origin,
-            horizon_h=(at_us - as_of_us) / US_PER_H,
+            horizon_h=(at_us - as_of_us) / HOUR_US,
             bin_id=ids.iloc[owner].reset_index(drop=True),
             as_of_us=of_origin,
             offset_h=local_offset_h(of_origin, facts["timezone"].to_numpy()[owner]),
@@ -87,7 +87,7 @@ def states(versions: Versions, profile: Weekly, ids: pd.Series, as_of_us: np.nda
     shape = profile.bin_ids.get_indexer(pd.Index(ids))  # -1, the last row, is the fleet's
     for known in versions.known_at(code[found], as_of_us[found], LOOK_BACK_DAYS):
         mine = found[known.first : known.first + len(known.lines.bin_ids)]
-        _fill(known, profile, shape[mine], as_of_us[mine] / US_PER_H, offset_h[mine], one, wide, mine)
+        _fill(known, profile, shape[mine], as_of_us[mine] / HOUR_US, offset_h[mine], one, wide, mine)
     return States(one[0], one[1], one[2], one[3], one[4], wide[0], wide[1], wide[2])
 
 

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-US_PER_H = 3_600_000_000
-
-
-def microseconds(times: pd.Series | pd.DatetimeIndex) -> np.ndarray:
-    """(n,) int64 microseconds since 1970 of tz-aware or naive UTC times."""
-    return np.asarray(pd.DatetimeIndex(times).as_unit("us").asi8)
+from data.sequences import HOUR_US, microseconds, search
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class Timelines:
             order = np.lexsort((time_us, code))
             code, time_us, value = code[order], time_us[order], value[order]
         bounds = np.searchsorted(code, np.arange(len(bin_ids) + 1))
-        return cls(pd.Index(bin_ids), bounds, code, time_us, time_us / US_PER_H, np.asarray(value, dtype=float))
+        return cls(pd.Index(bin_ids), bounds, code, time_us, time_us / HOUR_US, np.asarray(value, dtype=float))
 
     @property
     def count(self) -> np.ndarray:
@@ -55,22 +50,14 @@ class Timelines:
 
         It is the bin's first row's position where none is earlier. `code` must be >= 0. Binary search of all at once.
         """
-        low, high = self.bounds[code].copy(), self.bounds[code + 1].copy()
-        if len(self.time_us) == 0:
-            return low
-        for _ in range(int(self.count.max()).bit_length()):
-            middle = np.minimum((low + high) // 2, len(self.time_us) - 1)
-            earlier = self.time_us[middle] <= time_us if inclusive else self.time_us[middle] < time_us
-            right = earlier & (low < high)
-            low, high = np.where(right, middle + 1, low), np.where(right, high, np.minimum(high, middle))
-        return low
+        return search(self.time_us, self.bounds[code], self.bounds[code + 1], time_us, right=inclusive)
 
     def nearest(self, code: np.ndarray, time_us: np.ndarray) -> np.ndarray:
         """(m,) position of the bin's row nearest in time; of two as near, the earlier. Bins must have rows."""
         first, last = self.bounds[code], self.bounds[code + 1] - 1
         right = np.clip(self.before(code, time_us, inclusive=False), np.minimum(first + 1, last), last)
         left = np.maximum(right - 1, first)
-        hours = time_us / US_PER_H
+        hours = time_us / HOUR_US
         return np.where(np.abs(self.hours[left] - hours) <= np.abs(self.hours[right] - hours), left, right)
 
     def median_step_h(self) -> np.ndarray:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data.sequences import HOUR_US
 from training.labels import DAILY_STEP_H, hindsight_emptyings
-from training.timelines import US_PER_H, Timelines
+from training.timelines import Timelines
 
 WEEK_H = 168
 MONDAY_H = 72.0  # from a Monday to 1970-01-01, a Thursday
@@ -104,5 +105,5 @@ def local_offset_h(time_us: np.ndarray, zone: np.ndarray) -> np.ndarray:
         mine = np.flatnonzero(codes == k)
         stamps = pd.DatetimeIndex(pd.to_datetime(time_us[mine], unit="us", utc=True))
         local = stamps.tz_convert(name).tz_localize(None).as_unit("us").asi8
-        out[mine] = (local - time_us[mine]) / US_PER_H
+        out[mine] = (local - time_us[mine]) / HOUR_US
     return out
