@@ -104,8 +104,7 @@ def forecasts(
     """The contract's table from its numeric columns; rows without a level come empty."""
     empty = np.isnan(now.level_pct)[asked.origin]
     status = np.where(now.age_h > STALE_H, "stale", "ok")
-    status = np.where(np.isnan(now.level_pct), "no_data", status)
-    status = np.where(asked.known, status, "unknown_bin")[asked.origin]
+    status = np.where(np.isnan(now.level_pct), np.where(asked.known, "no_data", "unknown_bin"), status)[asked.origin]
     made = windows[["bin_id", "as_of", "at"]].reset_index(drop=True)
     numbers = {key: np.where(empty, np.nan, value) for key, value in columns.items()}
     return made.assign(**numbers, status=status, model_version=f"baseline:{name}")

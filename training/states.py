@@ -23,7 +23,7 @@ class Asked:
     """Windows taken apart into distinct origins, with the bins' facts.
 
     origin: (m,) each window's origin; bin_id, as_of_us, offset_h (UTC to local): (o,) by origin; horizon_h: (m,);
-    known: (o,) whether the bins table or a reading names the bin; stream, full_pct: (o,).
+    known: (o,) whether the bins table names the bin; stream, full_pct: (o,).
     """
 
     origin: np.ndarray
@@ -45,7 +45,6 @@ class Asked:
         owner, moment = np.divmod(np.asarray(pairs, dtype=np.int64), max(len(times), 1))
         ids = pd.Series(pd.Index(names, dtype="str"), dtype="str")
         facts = _facts(history.bins, ids)
-        read = ids.isin(pd.Index(history.readings.frame["bin_id"].unique())).to_numpy()
         of_origin = np.asarray(times, dtype=np.int64)[moment]
         return cls(
             origin=origin,
@@ -53,7 +52,7 @@ class Asked:
             bin_id=ids.iloc[owner].reset_index(drop=True),
             as_of_us=of_origin,
             offset_h=local_offset_h(of_origin, facts["timezone"].to_numpy()[owner]),
-            known=(facts["known"].to_numpy(bool) | read)[owner],
+            known=facts["known"].to_numpy(bool)[owner],
             stream=facts["stream"].to_numpy()[owner],
             full_pct=facts["full_pct"].to_numpy(float)[owner],
         )
