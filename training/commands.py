@@ -26,6 +26,9 @@ BinsAt = Annotated[str | None, typer.Option("--bins", help="The bins table; with
 EmptyingsAt = Annotated[str | None, typer.Option("--emptyings", help="Reported emptyings; others are detected.")]
 Zone = Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")]
 Map = Annotated[list[str] | None, typer.Option("--map", help="Read a foreign column: fill_pct=Fullness. Repeatable.")]
+Country = Annotated[
+    str | None, typer.Option(metavar="CODE", help="Whose public holidays count, as CZ. [default: BRIMCAST_COUNTRY]")
+]
 Name = Annotated[str, typer.Option(help="The registered model's name.")]
 From = Annotated[pd.Timestamp, typer.Option("--from", parser=time_of, metavar="TIME", help="The first origin.")]
 To = Annotated[pd.Timestamp | None, typer.Option(parser=time_of, metavar="TIME", help="The end of the last window.")]
@@ -47,6 +50,7 @@ def fit(
     no_scores: Annotated[
         bool, typer.Option("--no-scores", help="Skip scoring, and the second fit it may need.")
     ] = False,
+    country: Country = None,
     seed: Annotated[int, typer.Option(help="The same data and seed give the same model.")] = 0,
     timezone: Zone = None,
     map: Map = None,
@@ -66,7 +70,7 @@ def fit(
     from training.settings import ModelSettings
 
     check_name(name)
-    settings = read_settings()
+    settings = read_settings(country=country)
     history = _history(readings, bins, emptyings, timezone, map)
     with working("Fitting") as say:
         how = ModelSettings(country=settings.country)
@@ -92,6 +96,7 @@ def backtest(
     horizons: Horizons = HORIZONS,
     out: Annotated[Path | None, typer.Option(help="Every window, its forecasts and what came true: .parquet.")] = None,
     html: Annotated[Path | None, typer.Option(help="A report to read in a browser.")] = None,
+    country: Country = None,
     seed: Annotated[int, typer.Option(help="The same data and seed give the same scorecard.")] = 0,
     timezone: Zone = None,
     map: Map = None,
@@ -114,11 +119,12 @@ def backtest(
     if out is not None and out.suffix != ".parquet":
         raise typer.BadParameter(f"{out} is not named .parquet.", param_hint="--out")
     step, hours = duration_of(every), horizons_of(horizons)
+    settings = read_settings(country=country)
     history = _history(readings, bins, emptyings, timezone, map)
     forecasters: dict[str, Forecaster] = {}
     with working("Fitting") as say:
         say("the model")
-        how = ModelSettings(country=read_settings().country)
+        how = ModelSettings(country=settings.country)
         forecasters["model"] = FillModel.fit(history, until=start, seed=seed, settings=how, progress=say)
         for baseline_name in NAMES:
             say(baseline_name)

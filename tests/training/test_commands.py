@@ -11,6 +11,8 @@ import pytest
 from data.settings import Settings
 from training import tracking
 from training.commands import main
+from training.forecasters import load_model
+from training.registry import local_copy
 
 
 class Outcome:
@@ -65,10 +67,11 @@ def test_fit_registers_the_first_version_as_champion(
 
 
 @pytest.mark.usefixtures("tiny_fits")
-def test_fit_takes_another_name(run: Runner, city: list[str], settings: Settings) -> None:
-    done = run("fit", *city, "--name", "praha", "--no-scores")
+def test_fit_takes_another_name_and_a_country(run: Runner, city: list[str], settings: Settings) -> None:
+    done = run("fit", *city, "--name", "praha", "--no-scores", "--country", "cz")
     assert done.code == 0, done.err
     assert done.out.startswith("praha version 1")
+    assert load_model(local_copy("praha", "champion", settings)[0]).settings.country == "CZ"
     assert "Scores" not in done.out
 
 
