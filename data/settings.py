@@ -33,6 +33,10 @@ class Settings(BaseSettings):
             return None
         if len(country) != 2 or not country.isalpha():
             raise ValueError("expected a two-letter code (ISO 3166), such as CZ")
+        import holidays  # takes its time; only needed where a country is named
+
+        if country.upper() not in holidays.list_supported_countries():
+            raise ValueError("no public holidays are known of it")
         return country.upper()
 
     def model_post_init(self, context: Any, /) -> None:

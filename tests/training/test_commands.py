@@ -75,6 +75,14 @@ def test_fit_takes_another_name_and_a_country(run: Runner, city: list[str], sett
     assert "Scores" not in done.out
 
 
+@pytest.mark.parametrize("country", ["XX", "Czechia", "1"])
+def test_a_country_that_nobody_knows_is_refused(run: Runner, city: list[str], country: str) -> None:
+    done = run("fit", *city, "--country", country)
+    assert done.code == 1
+    assert country in done.err
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.parametrize("model", ["champion", "version:2", "baseline:persistence"])
 def test_forecast_answers_every_window_in_order(
     run: Runner, city: list[str], windows: Path, registered: Settings, tmp_path: Path, model: str
