@@ -17,7 +17,7 @@ class ModelSettings(BaseModel):
     trees: int = Field(default=250, gt=0, description="trees of each booster")
     leaves: int = Field(default=63, gt=1, description="leaves of each tree")
     learning_rate: float = Field(default=0.05, gt=0, le=1)
-    leaf_examples: int = Field(default=120_000, gt=0, description="rows that a leaf needs at least")
+    leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
     outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
     strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which a bin is unknown")
