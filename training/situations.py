@@ -172,6 +172,8 @@ def _pace(
         hope = np.maximum((hoped[end + 1] - hoped[first + 1]) / MILLI, 0)
         pace = np.where(some, np.clip((up + prior) / (hope + prior), 0.1, 10), 1.0)
         columns[f"pace_{hours}h"] = pace
+        if hours <= 168:
+            columns[f"risen_{hours}h"] = np.where(some, up, np.nan)
         if hours in (6, 24):
             columns[f"surprise_{hours}h"] = np.where(some, up - hope, np.nan)
         if hours in (168, 672):
