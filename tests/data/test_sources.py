@@ -67,7 +67,7 @@ def test_parquet_csv_and_sql_give_the_same_readings(tmp_path: Path, store_url: s
         (HEADER + "a,2025-01-01T00:00,5\n", "--timezone Europe/Prague"),
         (b"\x00\x01\x02\xff" * 50, "binary"),
         ((HEADER + "m\u00fcll,2025-01-01T00:00Z,5\n").encode("latin-1"), "UTF-8"),
-        (gzip.compress((HEADER + ROW).encode())[:-9], "ends early", mtime=0),
+        (gzip.compress((HEADER + ROW).encode(), mtime=0)[:-9], "ends early"),
         (b"PK\x03\x04whatever", "Excel"),
         (b"PAR1" + b"x" * 100, "whole Parquet"),
     ],
