@@ -3,6 +3,7 @@ import numpy as np
 from data.sequences import HOUR_US, MILLI, Sequences
 
 SPIKE_PCT = 12.0
+DOUBTFUL_RISE_PCT = 30.0
 RETURN_SHARE = 0.4
 LONE_WITHIN_H = 12.0
 
@@ -25,5 +26,6 @@ def find_spikes(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
     spikes = near_before & near_after & lone & (np.abs(up_from - down_to) <= RETURN_SHARE * smaller)
     # After a spike its neighbour's own jump back looks doubtful, but is the return itself.
     after_spike = sequences.lag(spikes, 1, False)
-    doubtful = sequences.is_last & near_before & ~after_spike & (np.abs(up_from) > far)
+    too_far = (up_from < -far) | (up_from > DOUBTFUL_RISE_PCT * MILLI)
+    doubtful = sequences.is_last & near_before & ~after_spike & too_far
     return spikes, doubtful

@@ -9,6 +9,7 @@ from data.health import RECENT_DAYS, RIM_PCT, Health, judge
 from data.history import History
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, Sequences, search
+from data.spikes import SPIKE_PCT
 from training.calendar import Clock
 from training.profiles import NANO, Accumulated
 
@@ -61,7 +62,7 @@ def describe(
     expected = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
     measured = np.where(some, s.measured[end], as_of)
     levels = _levels(cycles, end, some, expected)
-    level = levels.pop("level")
+    level, measured, pending = _fallen(raw, levels.pop("level"), measured)
     columns = {name: np.where(some, value - level, np.nan) for name, value in levels.items()}
     columns |= _raw(raw, level)
     columns |= _cycle(cycles, end, some, as_of, expected, level)
@@ -71,6 +72,7 @@ def describe(
     local = clock.local_s(as_of, np.arange(len(as_of)))
     columns |= {
         "level": level,
+        "pending": pending.astype(float),
         "age_h": np.where(some, (as_of - measured) / HOUR_US, np.nan),
         "step_h": health.step_h,
         "still_h": health.still_h,
@@ -81,6 +83,21 @@ def describe(
         "profile_pct_per_day": gathered.per_day,
     }
     return Situations(columns, np.where(some, level, np.nan), measured, pace, health)
+
+
+def _fallen(raw: Sequences, level: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Level, its moment and whether the newest reading has fallen so far that it is an emptying or a spike.
+
+    Nobody can know before the next reading, but emptyings are several times more frequent: forecasts are made relative
+    to the fallen level, and the boosters learn how often it was a spike.
+    """
+    newest = np.maximum(raw.last, 0)
+    if not len(raw.fill):
+        return level, measured, np.zeros(len(level), dtype=bool)
+    pending = (raw.last >= 0) & (raw.measured[newest] > measured)
+    pending &= raw.fill[newest] / MILLI < level - SPIKE_PCT
+    fallen = np.where(pending, raw.fill[newest] / MILLI, level)
+    return fallen, np.where(pending, raw.measured[newest], measured), pending
 
 
 def _sums(values: np.ndarray) -> np.ndarray:
