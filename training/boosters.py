@@ -28,7 +28,7 @@ class QuantileBoosters:
     ) -> QuantileBoosters:  # fmt: skip
         """Fit 13 boosters, `threads` at a time and each on one thread: the result depends on the seed alone.
 
-        LightGBM's own threads cost more than they give on so few rows, and a hundred times more beside a busy process.
+        LightGBM's own threads cost more than they give on so few rows, and far more beside a busy process.
         """
         shared = {
             "objective": "quantile", "verbosity": -1, "num_threads": 1, "seed": seed, "deterministic": True,

@@ -137,7 +137,7 @@ def _levels(cycles: Cycles, end: np.ndarray, some: np.ndarray, expected: np.ndar
 
 
 def _raw(raw: Sequences, level: np.ndarray) -> dict[str, np.ndarray]:
-    """The very last value, doubtful or not, against the level; how many readings the spike filter set aside."""
+    """The very last value, doubtful or not, against the level, and its step from the one before."""
     some = raw.last >= 0
     fill = raw.fill if len(raw.fill) else np.zeros(1, dtype=np.int64)
     before = np.maximum(raw.last - 1, 0)
