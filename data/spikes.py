@@ -13,8 +13,8 @@ def find_spikes(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
 
     A lone spike is more than 12 points above, or below, both neighbours, which agree with each other (they differ by
     at most 40% of the smaller jump) and lie within 12 hours. So a spike is known as one once the next reading is
-    heard. Until then, the last reading of a sequence is doubtful where it falls so far below the one before, or rises by
-    more than 30 points; a fast bin may well rise by less between two readings.
+    heard. Until then, the last reading of a sequence is doubtful where it falls so far below the one before, or
+    rises by more than 30 points; a fast bin may well rise by less between two readings.
     """
     fill, measured = sequences.fill, sequences.measured
     near_before = measured - sequences.lag(measured, 1, -(1 << 62)) < LONE_WITHIN_H * HOUR_US
