@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.emptyings import Emptyings, find_emptyings
-from data.health import sensor_health
+from data.health import RECENT_DAYS, sensor_health
 from data.inputs import Inputs
 
 SHOWN = 20
@@ -92,7 +92,8 @@ class Checkup:
     def _show_sensors(self, console: Console) -> None:
         ordered = self.health.sort_values("status", key=lambda s: s == "ok", kind="stable")
         table = Table(title="Sensor health by bin, the unwell first", title_justify="left", title_style="bold")
-        for name, side in (("bin", "left"), ("readings", "right"), ("last reading", "left"), ("status", "left")):
+        recent = f"in {RECENT_DAYS:.0f} days"
+        for name, side in (("bin", "left"), (recent, "right"), ("last reading", "left"), ("status", "left")):
             table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]  # rich's own literal
         table.add_column("why", overflow="fold")
         for _, row in ordered.head(SHOWN).iterrows():  # a screenful

@@ -30,6 +30,8 @@ TIMES = {
     for name, schema in TABLES.items()
 }
 MAY_BE_EMPTY = ("emptyings",)
+MAPPED = ("readings", "bins", "emptyings")
+"""The tables whose columns `--map` can name."""
 
 
 def read_table(
@@ -72,9 +74,9 @@ def share_mapping(mapping: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
     Raises InputError for a name that no table has.
     """
-    shares: dict[str, dict[str, str]] = {table: {} for table in NEEDED}
+    shares: dict[str, dict[str, str]] = {table: {} for table in MAPPED}
     for ours, theirs in mapping.items():
-        table = next((name for name in NEEDED if ours in _columns(name)), None)
+        table = next((name for name in MAPPED if ours in _columns(name)), None)
         if table is None:
             raise InputError(
                 f"--map {ours}={theirs}: there is no column {ours!r}",
@@ -151,7 +153,9 @@ def _check_columns(frame: pd.DataFrame, table: str, source: str) -> None:
             raise InputError(
                 f"{source} has no column {' or '.join(group)}; it has {', '.join(frame.columns)[:300]}",
                 expected=f"the columns {', '.join(names[0] for names in NEEDED[table])} of {table}",
-                remedy=f"If it goes by another name, say so: --map {group[0]}={guess!s}",
+                remedy=f"If it goes by another name, say so: --map {group[0]}={guess!s}"
+                if table in MAPPED
+                else f"If it goes by another name, rename it to {group[0]}.",
             )
 
 

@@ -142,3 +142,11 @@ def test_a_wrong_mapping_is_refused(tmp_path: Path, pairs: list[str]) -> None:
     path = written(tmp_path / "r.csv", HEADER + ROW)
     with pytest.raises(InputError, match="--map"):
         read_table(path, "readings", mapping=share_mapping(read_mapping(pairs))["readings"])
+
+
+def test_map_is_refused_or_unnamed_where_it_cannot_reach(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no column 'as_of'"):
+        share_mapping({"as_of": "When"})
+    (tmp_path / "w.csv").write_text("bin_id,When,at\nb,2025-01-01T00:00Z,2025-01-02T00:00Z\n")
+    with pytest.raises(InputError, match=r"no column as_of.*rename it to as_of"):
+        read_table(tmp_path / "w.csv", "windows")
