@@ -22,7 +22,7 @@ from data.store import Store
 from serving.answers import DueAnswer
 from serving.champion import fetch
 from serving.listing import print_due
-from serving.server import Server, free_port
+from serving.server import Server, ends_in_order, free_port
 
 MARK = "brimcast-demo"
 RISK = 0.1
@@ -44,7 +44,7 @@ def run_demo(*, bins: int, days: int, seed: int, once: bool, port: int, now: dat
     with working(f"Simulating {bins} bins over {days} days"):
         simulate_to(city, bins=bins, days=days, seed=seed, settings=plan)
     prepare(city, settings, seed, now)
-    with Server(settings, port=port) as server:
+    with ends_in_order(), Server(settings, port=port) as server:
         with working("Starting the service") as say:
             server.wait_ready(say)
         show(server, tomorrow_morning(now, plan.timezone), ZoneInfo(plan.timezone))
@@ -55,6 +55,8 @@ def run_demo(*, bins: int, days: int, seed: int, once: bool, port: int, now: dat
             server.wait()
         except KeyboardInterrupt:
             print("\nStopping.", file=sys.stderr)
+            return
+        raise server.ended("while it answered")
 
 
 def fresh_home(settings: Settings) -> Settings:

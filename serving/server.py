@@ -12,9 +12,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from data.errors import BrimcastError, InputError
@@ -97,6 +98,25 @@ def _absolute(url: str) -> str:
     return f"{scheme}:///{Path(path).absolute()}"
 
 
+@contextmanager
+def ends_in_order() -> Iterator[None]:
+    """Within it, being asked to end (SIGTERM, or a closed terminal) leaves every `with`: no child is left behind.
+
+    Only in the main thread, as Python's signals are.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    asked = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, end) for number in asked if signal.getsignal(number) is not signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Server:
     """A running service as a child process. A context manager: it stops at the end, and with us."""
 
@@ -128,7 +148,7 @@ class Server:
         said = "nothing yet"
         while time.monotonic() < until:
             if self._process.poll() is not None:
-                raise BrimcastError(f"The service ended as it started; its log is {self.log}. {self._last_words()}")
+                raise self.ended("as it started")
             status, answer = self._ask("/readyz")
             if status == 200:
                 return
@@ -148,6 +168,10 @@ class Server:
     def wait(self) -> int:
         """Wait until the process ends, and tell its exit code."""
         return self._process.wait()
+
+    def ended(self, when: str) -> BrimcastError:
+        """The error of a service that ended by itself: its log, and what it said last."""
+        return BrimcastError(f"The service ended {when}; its log is {self.log}. {self._last_words()}")
 
     def stop(self) -> None:
         """Ask the process to end, wait for it, and end it hard when it does not."""

@@ -3,7 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 import socket
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 from serving import dispatch
 from serving.commands import main
 from serving.demo import beginning, fresh_home, tomorrow_morning
+from serving.server import ends_in_order
 
 
 def call(*words: str) -> int:
@@ -111,3 +116,19 @@ def test_the_demo_empties_only_a_folder_of_its_own(own_home: Path) -> None:
     home = fresh_home(read_settings()).home
     (home / "leftover").touch()
     assert not (fresh_home(read_settings()).home / "leftover").exists()
+
+
+def test_being_asked_to_end_leaves_every_with() -> None:
+    before, left = signal.getsignal(signal.SIGTERM), []
+
+    def asked_to_end() -> None:
+        with ends_in_order(), ExitStack() as child:
+            child.callback(left.append, "stopped")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    with pytest.raises(SystemExit) as ended:
+        asked_to_end()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert left == ["stopped"]
+    assert signal.getsignal(signal.SIGTERM) == before
