@@ -128,6 +128,20 @@ def backtest(
     return Backtest(windows, forecasts)
 
 
+def check_start(history: History, start: pd.Timestamp, *, learns: bool) -> None:
+    """Raise InputError, before minutes of fitting, where nothing after `start` can test, or nothing before it teach."""
+    span = history.span
+    if span is None:
+        return
+    after = start >= span[1]
+    if after or (learns and start <= span[0]):
+        raise InputError(
+            f"--from {start} has no readings {'after' if after else 'before'} it",
+            expected=f"a moment between the first reading, {span[0]}, and the last, {span[1]}",
+            remedy="Choose one that leaves history to learn from and some to test on.",
+        )
+
+
 def _slices(history: History, asked: pd.DataFrame) -> pd.DataFrame:
     """Stream, weekday or weekend of `as_of` in local time, and the band of the newest level known by hindsight."""
     facts = Asked.of(asked, history)

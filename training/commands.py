@@ -110,6 +110,7 @@ def backtest(
     """
     from data.outputs import whole
     from training.backtest import backtest as run_backtest
+    from training.backtest import check_start
     from training.baselines import NAMES, baseline
     from training.model import FillModel
     from training.scorecard import scorecard_text
@@ -121,6 +122,7 @@ def backtest(
     step, hours = duration_of(every), horizons_of(horizons)
     settings = read_settings(country=country)
     history = _history(readings, bins, emptyings, timezone, map)
+    check_start(history, start, learns=True)
     forecasters: dict[str, Forecaster] = {}
     with working("Fitting") as say:
         say("the model")
@@ -201,6 +203,7 @@ def compare(
         --bins bins.csv --from 2025-02-01T00:00Z
     """
     from training.backtest import backtest as run_backtest
+    from training.backtest import check_start
     from training.comparison import compare as compare_rows
     from training.forecasters import check_model, resolve
     from training.scorecard import comparison_text
@@ -214,6 +217,7 @@ def compare(
         check_model(model)
     step, hours = duration_of(every), horizons_of(horizons)
     history = _history(readings, bins, emptyings, timezone, map)
+    check_start(history, start, learns=False)
     forecasters = {}
     with working("Preparing") as say:
         for model in models:

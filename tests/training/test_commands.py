@@ -182,6 +182,21 @@ def test_backtest_prints_a_scorecard_and_writes_its_files(
     assert html.read_text().lstrip().lower().startswith("<!doctype html")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("backtest", "--from", "1999-01-01T00:00Z"), ("backtest", "--from", "2099-01-01T00:00Z"),
+     ("compare", "baseline:rate-28d", "baseline:persistence", "--from", "2099-01-01T00:00Z")],
+)  # fmt: skip
+def test_a_start_outside_the_readings_is_refused_before_any_fit(
+    run: Runner, city: list[str], words: tuple[str, ...]
+) -> None:
+    done = run(*words, *city)
+    assert done.code == 1
+    assert "between the first reading" in done.err
+    assert "Fitting" not in done.err
+    assert "Preparing" not in done.err
+
+
 def test_compare_sets_models_side_by_side_with_intervals(
     run: Runner, city: list[str], split: pd.Timestamp, registered: Settings
 ) -> None:
