@@ -46,6 +46,10 @@ class CitySettings(BaseModel):
     """Share of the flow that comes as bulky deposits."""
     bulky_pct: PositiveFloat = 10.0
     """Mean size of one bulky deposit."""
+    settling_share: NonNegativeFloat = 0.0
+    """How much higher fresh deposits lie, as a share of what they come to in the end."""
+    settling_hours: PositiveFloat = 12.0
+    """Mean time in which they settle."""
     city_shock_sigma: NonNegativeFloat = 0.15
     neighbourhood_shock_sigma: NonNegativeFloat = 0.12
     bin_shock_sigma: NonNegativeFloat = 0.15
@@ -86,6 +90,18 @@ class CitySettings(BaseModel):
     gap_hours: tuple[float, float] = (6.0, 60.0)
     stuck_share: float = Field(default=0.15, ge=0.0, le=1.0)
     stuck_hours: tuple[float, float] = (12.0, 72.0)
+    erratic_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the bins with a spell in which the sensor jumps up and down, and then recovers."""
+    erratic_hours: tuple[float, float] = (72.0, 504.0)
+    erratic_draws_per_day: tuple[float, float] = (6.0, 24.0)
+    """How often an erratic sensor finds another echo; half of them are true."""
+    erratic_pct: tuple[float, float] = (20.0, 60.0)
+    """How far off the others are."""
+    revised_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the readings heard with a rough value first, and with the right one some hours later."""
+    revised_hours: tuple[float, float] = (1.0, 48.0)
+    revised_pct: NonNegativeFloat = 5.0
+    """Standard deviation of the rough value's further error."""
     delay_s: NonNegativeFloat = 20.0
     """Mean time from measuring to hearing, when nothing goes wrong."""
     late_share: float = Field(default=0.01, ge=0.0, le=1.0)
@@ -127,7 +143,7 @@ class CitySettings(BaseModel):
 
     @field_validator(
         "event_hours", "event_factor", "visit_hours", "partial_stays", "spike_pct", "gap_hours", "stuck_hours",
-        "late_hours",
+        "erratic_hours", "erratic_draws_per_day", "erratic_pct", "revised_hours", "late_hours",
     )  # fmt: skip
     @classmethod
     def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:

@@ -62,7 +62,10 @@ def draw_deposits(settings: CitySettings, rates: Rates, rng: np.random.Generator
 
 
 def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.random.Generator) -> Levels:
-    """Run the city hour by hour, all bins at once; deposits shrink from the rim (100) to the ceiling."""
+    """Run the city hour by hour, all bins at once; deposits shrink from the rim (100) to the ceiling.
+
+    Fresh deposits lie `settling_share` too high and settle; the true level is the height, that part included.
+    """
     hours, n = deposits.shape
     ceiling = np.float32(settings.ceiling_pct)
     hour_of, part = rounds.emptied_s // 3600, (rounds.emptied_s % 3600 / 3600.0).astype(np.float32)
@@ -70,18 +73,24 @@ def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.ra
     before, after = np.empty(len(part), dtype=np.float32), np.empty(len(part), dtype=np.float32)
     level = np.empty((hours + 1, n), dtype=np.float32)
     level[0] = rng.uniform(0.0, 60.0, n)
+    loose = np.zeros(n, dtype=np.float32)  # the part of the level that will settle
+    share, settles = np.float32(settings.settling_share), np.float32(-np.expm1(-1.0 / settings.settling_hours))
     for hour in range(hours):
         now = level[hour]
         more = deposits[hour] * np.clip((ceiling - now) / (ceiling - 100.0), 0.0, 1.0)
-        np.minimum(now + more, ceiling, out=level[hour + 1])
+        change = more * (1 + share) - loose * settles
+        np.minimum(now + change, ceiling, out=level[hour + 1])
+        loose += more * share - loose * settles
         if bounds[hour] == bounds[hour + 1]:
             continue
         e = slice(bounds[hour], bounds[hour + 1])
         b = rounds.bin_index[e]
-        before[e] = np.minimum(now[b] + more[b] * part[e], ceiling)
+        before[e] = np.minimum(now[b] + change[b] * part[e], ceiling)
         left = np.minimum(before[e], rounds.residue_pct[e])
         after[e] = np.where(rounds.partial[e], before[e] * rounds.stays[e], left)
-        level[hour + 1, b] = after[e] + deposits[hour, b] * (1.0 - part[e])
+        fresh = deposits[hour, b] * (1.0 - part[e])
+        level[hour + 1, b] = after[e] + fresh * (1 + share)
+        loose[b] = np.where(rounds.partial[e], loose[b] * rounds.stays[e], 0.0) + fresh * share
     emptying = np.full((hours, n), -1, dtype=np.int32)
     emptying[hour_of, rounds.bin_index] = np.arange(len(part))
     return Levels(np.minimum(level, ceiling), emptying, part, before, after)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.city_settings import CitySettings
 from data.levels import Levels
+from data.spells import Spells, draw_spells, echoes
 
 JITTER_S = 30
 """Sensors wake up so many seconds late at most."""
@@ -29,26 +30,45 @@ class Reports:
     """False where nothing was ever heard (lost, in a gap, or past the end)."""
     spike: NDArray[np.bool_]
     stuck: NDArray[np.bool_]
+    erratic: NDArray[np.bool_]
     gap: NDArray[np.bool_]
-    """What went wrong, for measuring only: no table holds it."""
+    """What went wrong, for measuring only."""
+    first_pct: NDArray[np.float32]
+    """What was heard first where a reading is revised, NaN elsewhere; `fill_pct` is its last version."""
+    revised_s: NDArray[np.int32]
+    """Seconds from measuring until the last version is heard, where a reading is revised."""
+    stuck_spells: Spells
+    erratic_spells: Spells
 
 
 def report(settings: CitySettings, levels: Levels, rng: np.random.Generator) -> Reports:
     """Measure the levels with all the sensors' faults."""
-    clock_rng, noise_rng, spike_rng, stuck_rng, gap_rng, lost_rng, late_rng = rng.spawn(7)
+    # New faults draw from streams at the end, so that a city without them stays the same.
+    clock_rng, noise_rng, spike_rng, stuck_rng, gap_rng, lost_rng, late_rng, erratic_rng, revised_rng = rng.spawn(9)
     measured_s, inside = _clocks(settings, clock_rng)
     level = levels.at(measured_s)
-    seen = level + noise_rng.standard_normal(level.shape, dtype=np.float32) * np.float32(settings.noise_pct)
+    stuck_spells = draw_spells(settings, settings.stuck_share, settings.stuck_hours, stuck_rng)
+    spell_rng, echo_rng = erratic_rng.spawn(2)
+    erratic_spells = draw_spells(
+        settings, settings.erratic_share, settings.erratic_hours, spell_rng, spared=stuck_spells.has
+    )
+    stuck, erratic = stuck_spells.cover(measured_s), erratic_spells.cover(measured_s)
+    erratic &= ~stuck
+    seen = echoes(settings, level, erratic, echo_rng)
+    seen += noise_rng.standard_normal(level.shape, dtype=np.float32) * np.float32(settings.noise_pct)
     spike = _lone(spike_rng.random(level.shape, dtype=np.float32) < settings.spike_share)
     seen[spike] = _spiked(settings, level[spike], spike_rng)
     seen = _stepped(np.clip(seen, 0.0, 100.0), settings.step_pct)
-    stuck, stuck_at = _stuck(settings, measured_s, stuck_rng)
     # A stuck sensor repeats what it saw when it froze.
-    seen = np.where(stuck, np.take_along_axis(seen, stuck_at[None, :], axis=0), seen)
+    seen = np.where(stuck, np.take_along_axis(seen, np.argmax(stuck, axis=0)[None, :], axis=0), seen)
     gap = _gaps(settings, measured_s, gap_rng)
     lost = lost_rng.random(level.shape, dtype=np.float32) < settings.lost_share
     delay_s = _delays(settings, level.shape, late_rng)
-    return Reports(measured_s, delay_s, seen, inside & ~gap & ~lost, spike & ~stuck, stuck, gap)
+    first_pct, revised_s = _revised(settings, seen, stuck, delay_s, revised_rng)
+    kept, spike = inside & ~gap & ~lost, spike & ~stuck
+    return Reports(
+        measured_s, delay_s, seen, kept, spike, stuck, erratic, gap, first_pct, revised_s, stuck_spells, erratic_spells
+    )
 
 
 def distance_mm(fill_pct: NDArray[np.float32], bins: pd.DataFrame) -> NDArray[np.float32]:
@@ -89,20 +109,6 @@ def _stepped(fill: NDArray[np.float32], step: float) -> NDArray[np.float32]:
     return np.asarray(np.round(fill / np.float32(step)) * np.float32(step)) if step > 0 else fill
 
 
-def _stuck(
-    settings: CitySettings, measured_s: NDArray[np.int32], rng: np.random.Generator
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Where sensors are stuck, (reports, bins), and the report at which each froze, (bins,)."""
-    n, end = settings.bins, settings.hours * 3600
-    chosen = rng.permutation(n)[: round(settings.stuck_share * n)]
-    length = rng.uniform(*settings.stuck_hours, n) * 3600
-    begin = rng.uniform(0.0, 1.0, n) * np.maximum(end - length, 0.0)
-    has = np.zeros(n, dtype=bool)
-    has[chosen] = True
-    stuck = has & (measured_s >= begin) & (measured_s < begin + length)
-    return stuck, np.argmax(stuck, axis=0)
-
-
 def _gaps(settings: CitySettings, measured_s: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.bool_]:
     """Where sensors are silent, (reports, bins): gaps begin at random, one in `gap_every_days` on average."""
     n, end = settings.bins, settings.hours * 3600
@@ -126,3 +132,20 @@ def _delays(settings: CitySettings, shape: tuple[int, ...], rng: np.random.Gener
     late = rng.random(shape, dtype=np.float32) < settings.late_share
     delay[late] = rng.uniform(*settings.late_hours, int(late.sum())) * 3600
     return delay.astype(np.int32)
+
+
+def _revised(
+    settings: CitySettings,
+    fill: NDArray[np.float32],
+    stuck: NDArray[np.bool_],
+    delay_s: NDArray[np.int32],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The rough value heard first, NaN where a reading is never revised, and the seconds until the right one is."""
+    first = np.full(fill.shape, np.nan, dtype=np.float32)
+    later = delay_s.copy()
+    where = np.nonzero((rng.random(fill.shape, dtype=np.float32) < settings.revised_share) & ~stuck)
+    rough = fill[where] + rng.normal(0.0, settings.revised_pct, len(where[0])).astype(np.float32)
+    first[where] = _stepped(np.clip(rough, 0.0, 100.0), settings.step_pct)
+    later[where] += (rng.uniform(*settings.revised_hours, len(where[0])) * 3600).astype(np.int32)
+    return first, later

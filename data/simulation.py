@@ -79,6 +79,22 @@ class Simulation:
             }
         )
 
+    @property
+    def true_spells(self) -> pd.DataFrame:
+        """The truth: bin_id, kind (stuck or erratic), begins_at, ends_at of sensors' spells; by bin and time."""
+        frames = [
+            pd.DataFrame(
+                {
+                    "bin_id": self.bins["bin_id"].to_numpy()[spells.has],
+                    "kind": kind,
+                    "begins_at": self._start + pd.to_timedelta(spells.begin_s[spells.has].astype(np.int64), unit="s"),
+                    "ends_at": self._start + pd.to_timedelta(spells.end_s[spells.has].astype(np.int64), unit="s"),
+                }
+            )
+            for kind, spells in (("stuck", self.reports.stuck_spells), ("erratic", self.reports.erratic_spells))
+        ]
+        return pd.concat(frames).sort_values(["bin_id", "begins_at"], ignore_index=True)
+
     def write(self, folder: Path) -> None:
         """Write the contract's files into `folder`, which is made when missing; whole files or none."""
         try:
@@ -99,6 +115,7 @@ class Simulation:
             self.bins.to_csv(draft / "bins.csv", index=False)
             _write_csv(draft / "visits.csv", self.visits, "planned_at")
             _write_csv(draft / "truth" / "emptyings.csv", self.true_emptyings, "emptied_at")
+            _write_csv(draft / "truth" / "spells.csv", self.true_spells, "begins_at", "ends_at")
             (draft / "truth" / "settings.json").write_text(self.settings.model_dump_json(indent=2) + "\n")
             (folder / "truth").mkdir(exist_ok=True)
             for path in sorted(path for path in draft.rglob("*") if path.is_file()):
@@ -115,18 +132,24 @@ class Simulation:
     def _readings(self) -> Iterator[pa.Table]:
         reports = self.reports
         for chunk in self._chunks(len(reports.kept)):
-            kept = reports.kept[:, chunk].T
-            bin_index, _ = np.nonzero(kept)
-            fill, bins = reports.fill_pct[:, chunk], self.bins.iloc[chunk]
-            distance = distance_mm(fill, bins).T[kept].astype(np.float64)
-            fills = np.where(np.isnan(distance), fill.T[kept], np.nan)
-            measured = reports.measured_s[:, chunk].T[kept].astype(np.int64)
+            kept, bins = reports.kept[:, chunk].T, self.bins.iloc[chunk]
+            first = reports.first_pct[:, chunk].T[kept]
+            revised = ~np.isnan(first)
+            # A revised reading stands twice, its rough version before the right one.
+            row = np.repeat(np.arange(len(first)), 1 + revised)
+            rough = np.zeros(len(row), dtype=bool)
+            rough[:-1] = row[1:] == row[:-1]
+            fill = np.where(rough, first[row], reports.fill_pct[:, chunk].T[kept][row])
+            bin_index = np.nonzero(kept)[0][row]
+            heard = np.where(rough, reports.delay_s[:, chunk].T[kept][row], reports.revised_s[:, chunk].T[kept][row])
+            distance = distance_mm(fill, bins.iloc[bin_index]).astype(np.float64)
+            measured = reports.measured_s[:, chunk].T[kept].astype(np.int64)[row]
             yield pa.table(
                 {
                     "bin_id": _ids(bins, bin_index),
                     "measured_at": self._instants(measured),
-                    "received_at": self._instants(measured + reports.delay_s[:, chunk].T[kept]),
-                    "fill_pct": pa.array(fills, pa.float64()),
+                    "received_at": self._instants(measured + heard),
+                    "fill_pct": pa.array(np.where(np.isnan(distance), fill, np.nan).astype(np.float64), pa.float64()),
                     "distance_mm": pa.array(distance, pa.float64()),
                 }
             )
@@ -199,7 +222,7 @@ def _write_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
             writer.write_table(table)
 
 
-def _write_csv(path: Path, frame: pd.DataFrame, instant: str) -> None:
+def _write_csv(path: Path, frame: pd.DataFrame, *instants: str) -> None:
     """CSV whose times are ISO 8601 with an offset."""
-    text = frame[instant].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    frame.assign(**{instant: text}).to_csv(path, index=False)
+    text = {instant: frame[instant].dt.strftime("%Y-%m-%dT%H:%M:%SZ") for instant in instants}
+    frame.assign(**text).to_csv(path, index=False)

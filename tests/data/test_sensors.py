@@ -139,3 +139,61 @@ def test_a_perfect_sensor_shows_the_true_level_even_around_emptyings() -> None:
     capped = emptyings["fill_before_pct"].clip(upper=100).to_numpy()
     assert np.abs(before - capped)[known].quantile(0.95) < 1.5
     assert np.abs(after - emptyings["fill_after_pct"].to_numpy())[known].quantile(0.95) < 1.5
+
+
+@pytest.fixture(scope="module")
+def ill_city() -> Simulation:
+    settings = CitySettings(bins=100, days=60, erratic_share=0.2, revised_share=0.1, spike_share=0, distance_share=0)
+    return simulate(settings, np.random.default_rng(0))
+
+
+def test_erratic_sensors_jump_far_from_the_truth_and_recover(ill_city: Simulation) -> None:
+    reports = ill_city.reports
+    away = np.abs(reports.fill_pct - np.minimum(ill_city.levels.at(reports.measured_s), 100))
+    sick = reports.erratic
+    assert sick.any(axis=0).mean() == pytest.approx(0.2)
+    assert (away[sick] > 12).mean() == pytest.approx(0.5, abs=0.1)
+    assert (away[~sick & ~reports.stuck] > 12).mean() < 1e-4
+    hours = sick.sum(axis=0)[sick.any(axis=0)]
+    assert hours.min() >= 71
+    assert hours.max() <= 505
+
+
+def test_spells_stand_in_the_truth(ill_city: Simulation) -> None:
+    spells, reports = ill_city.true_spells, ill_city.reports
+    assert spells.groupby("kind").size().to_dict() == {"erratic": 20, "stuck": 15}
+    assert not spells["bin_id"].duplicated().any()  # as long as there are bins enough
+    hours = ((spells["ends_at"] - spells["begins_at"]) / pd.Timedelta(hours=1)).groupby(spells["kind"]).sum()
+    assert hours["erratic"] == pytest.approx(reports.erratic.sum(), rel=0.02)
+    assert hours["stuck"] == pytest.approx(reports.stuck.sum(), rel=0.02)
+
+
+def test_one_in_ten_readings_is_revised_hours_later(ill_city: Simulation) -> None:
+    readings = ill_city.readings
+    again = readings.duplicated(["bin_id", "measured_at"], keep="first")
+    assert again.mean() == pytest.approx(0.1 / 1.1, abs=0.005)
+    first = readings[readings.duplicated(["bin_id", "measured_at"], keep="last")].reset_index(drop=True)
+    last = readings[again].reset_index(drop=True)
+    later_h = (last["received_at"] - first["received_at"]).dt.total_seconds() / 3600
+    assert later_h.between(0.9, 48.1).all()
+    assert 2 < (last["fill_pct"] - first["fill_pct"]).std() < 8
+
+
+def test_faults_that_are_not_asked_for_leave_the_city_as_it_was(ill_city: Simulation) -> None:
+    plain = simulate(CitySettings(**ill_city.settings.model_dump() | {"erratic_share": 0, "revised_share": 0}),
+                     np.random.default_rng(0))  # fmt: skip
+    healthy = ~ill_city.reports.erratic
+    assert not plain.reports.erratic.any()
+    assert (plain.reports.fill_pct == ill_city.reports.fill_pct)[healthy].all()
+
+
+def test_fresh_deposits_settle() -> None:
+    base = CitySettings(bins=30, days=30, bag_pct=3)
+    plain, settling = (
+        simulate(base.model_copy(update={"settling_share": share}), np.random.default_rng(0)) for share in (0.0, 0.5)
+    )
+    sinks = [(np.diff(made.levels.level, axis=0)[made.levels.emptying < 0] < -0.1).mean() for made in (plain, settling)]
+    assert sinks[0] == 0
+    assert sinks[1] > 0.2
+    before = [made.true_emptyings["fill_before_pct"].median() for made in (plain, settling)]
+    assert before[1] == pytest.approx(before[0], rel=0.15)  # what settled is gone

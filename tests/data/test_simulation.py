@@ -12,7 +12,7 @@ from data.simulation import CitySettings, Simulation, simulate, simulate_to
 
 FILES = {
     "readings.parquet", "bins.csv", "visits.csv", "weather.parquet", "truth/levels.parquet", "truth/emptyings.csv",
-    "truth/settings.json",
+    "truth/spells.csv", "truth/settings.json",
 }  # fmt: skip
 
 
