@@ -95,3 +95,72 @@ def test_what_was_heard_later_does_not_change_the_health_of_before() -> None:
     early = START + pd.Timedelta(hours=128)
     assert health(fill, as_of=early).drop("reasons").equals(health(fill[:129], as_of=early).drop("reasons"))
     assert health(fill, as_of=early)["status"] == "faulty_sensor"
+
+
+def test_a_sensor_is_stuck_when_it_never_stayed_still_so_long() -> None:
+    rng = np.random.default_rng(5)
+    fill = np.clip(20 + np.arange(HOURS + 1) * 0.02 + rng.normal(0, 2, HOURS + 1), 0, 100).round()
+    fill[210:] = fill[210]
+    found = health(fill)
+    assert found["status"] == "faulty_sensor"
+    assert "far longer than ever" in found["reasons"]
+
+
+def test_a_full_bin_is_stuck_only_when_many_emptyings_are_overdue() -> None:
+    weeks = np.minimum((np.arange(28 * 24 + 1) % 24) * 5.0, 100)  # full every evening, emptied every midnight
+    hours = np.arange(28 * 24 + 1)
+    full = weeks.copy()
+    full[-72:] = 100
+    assert health(full, hours, START + pd.Timedelta(days=28))["status"] == "ok"
+    full[-240:] = 100
+    assert health(full, hours, START + pd.Timedelta(days=28))["status"] == "faulty_sensor"
+
+
+def test_echoes_that_jump_up_and_return_are_erratic_though_each_return_looks_like_an_emptying() -> None:
+    fill = 5 + np.arange(HOURS + 1) * 0.05
+    for begin in (200, 207, 214, 221, 228, 235):
+        fill[begin : begin + 3] += 40
+    found = health(fill.round())
+    assert found["status"] == "faulty_sensor"
+    assert "jumps that are no deposit or emptying" in found["reasons"]
+    assert found["jumps"] == 12
+
+
+def test_a_lone_spike_is_one_jump() -> None:
+    fill = 0.4 * sawtooth(every=400)
+    fill[[180, 230]] = 5
+    found = health(fill)
+    assert found["jumps"] == 2
+    assert found["status"] == "ok"
+
+
+def test_a_plateau_that_sinks_and_rises_without_emptyings_is_erratic() -> None:
+    hours = np.arange(0, 28 * 24, 2)
+    fill = 55 + 12 * np.sign(np.sin(2 * np.pi * hours / (24 * 6)))
+    found = health(fill.round(), hours, START + pd.Timedelta(hours=28 * 24))
+    assert found["status"] == "faulty_sensor"
+    assert "erratic" in found["reasons"]
+
+
+def test_emptying_twice_a_day_and_heavy_deposits_are_not_erratic() -> None:
+    hours = np.arange(28 * 24 + 1)
+    fill = (hours % 12) * 8.0
+    assert health(fill, hours, START + pd.Timedelta(days=28))["status"] == "ok"
+
+
+def test_health_is_the_same_alone_as_among_others() -> None:
+    rng = np.random.default_rng(1)
+    at = START + pd.to_timedelta(np.arange(HOURS), "h")
+    fills = {
+        "jumps": np.where(rng.random(HOURS) < 0.3, rng.uniform(0, 100, HOURS), 30),
+        "well": sawtooth(HOURS),
+        "stuck": np.minimum(np.arange(HOURS), 50) * 1.0,
+        "short": sawtooth(HOURS)[:1],
+    }
+    frame = pd.concat(
+        [pd.DataFrame({"bin_id": b, "measured_at": at[: len(x)], "fill_pct": x.round()}) for b, x in fills.items()]
+    )
+    history = History.of(Readings.checked(frame))
+    together = sensor_health(history, AS_OF, [*fills, "nobody"])
+    alone = [sensor_health(history, AS_OF, [b]) for b in [*fills, "nobody"]]
+    pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True), check_exact=True)
