@@ -96,7 +96,7 @@ def find_jumps(s: Sequences, cycles: Cycles, as_of: np.ndarray, rate: np.ndarray
         threshold_pct=threshold,
         noise_pct=noise,
         restless=_is_restless(s, noise, downs),
-        wanderings=_wanderings(cycles.sequences, as_of, floor, WANDER_PCT + 12.0 * rate),
+        wanderings=_wanderings(cycles, as_of, floor, WANDER_PCT + 12.0 * rate),
     )
 
 
@@ -209,8 +209,12 @@ def _out_and_back(jump: np.ndarray, at: np.ndarray, size: np.ndarray, follows: n
     return once
 
 
-def _wanderings(s: Sequences, as_of: np.ndarray, floor: np.ndarray, least_pct: np.ndarray) -> np.ndarray:
-    """(m,) days, of those that end at as_of, whose mean lies `least_pct` below the day before, but nowhere low."""
+def _wanderings(cycles: Cycles, as_of: np.ndarray, floor: np.ndarray, least_pct: np.ndarray) -> np.ndarray:
+    """(m,) days, of those that end at as_of, whose mean lies `least_pct` below the day before, but nowhere low.
+
+    Where a fall was as sudden as an emptying, the mean says nothing: it may have been one in part.
+    """
+    s = cycles.sequences
     m = len(s)
     if not len(s.seq):
         return np.zeros(m, dtype=np.int64)
@@ -218,6 +222,7 @@ def _wanderings(s: Sequences, as_of: np.ndarray, floor: np.ndarray, least_pct: n
     key = s.seq * WANDER_DAYS + day
     begins = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
     count = np.diff(np.append(begins, len(key)))
+    sudden = np.bincount(key[np.flatnonzero(cycles.begins)], minlength=m * WANDER_DAYS).reshape(m, WANDER_DAYS) > 0
     key = key[begins]
 
     def daily(values: np.ndarray) -> np.ndarray:
@@ -230,6 +235,7 @@ def _wanderings(s: Sequences, as_of: np.ndarray, floor: np.ndarray, least_pct: n
     low = np.fmin(lowest[:, 1:], lowest[:, :-1])
     high = np.fmax(highest[:, 1:], highest[:, :-1])
     fell = mean[:, :-1] - mean[:, 1:] > least_pct[:, None]  # False next to a day without readings
+    fell &= ~(sudden[:, 1:] | sudden[:, :-1])
     return (fell & ~_is_low(low, high, floor[:, None])).sum(axis=1)
 
 

@@ -136,7 +136,7 @@ def test_a_lone_spike_is_one_jump() -> None:
 
 def test_a_plateau_that_sinks_and_rises_without_emptyings_is_erratic() -> None:
     hours = np.arange(0, 28 * 24, 2)
-    fill = 55 + 12 * np.sign(np.sin(2 * np.pi * hours / (24 * 6)))
+    fill = 55 + 12 * np.sin(2 * np.pi * hours / (24 * 6))
     found = health(fill.round(), hours, START + pd.Timedelta(hours=28 * 24))
     assert found["status"] == "faulty_sensor"
     assert "erratic" in found["reasons"]
