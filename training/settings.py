@@ -14,7 +14,7 @@ class ModelSettings(BaseModel):
         default=None, description="ISO code of the country whose public holidays count", examples=["CZ"]
     )
     examples: int = Field(default=120_000, gt=0, description="at most so many rows for the boosters to learn from")
-    trees: int = Field(default=250, gt=0, description="trees of each booster")
+    trees: int = Field(default=200, gt=0, description="trees of each booster")
     leaves: int = Field(default=63, gt=1, description="leaves of each tree")
     learning_rate: float = Field(default=0.05, gt=0, le=1)
     leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
@@ -30,4 +30,5 @@ class ModelSettings(BaseModel):
         return {
             "num_leaves": self.leaves, "learning_rate": self.learning_rate, "min_data_in_leaf": self.leaf_examples,
             "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 127,
+            "extra_trees": True,
         }  # fmt: skip

@@ -8,11 +8,13 @@ from data.cycles import Cycles, find_cycles
 from data.health import RECENT_DAYS, RIM_PCT, Health, judge
 from data.history import History
 from data.reports import known_reports
-from data.sequences import HOUR_US, MILLI, Archive, Sequences, search
+from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search
 from data.spikes import SPIKE_PCT
 from training.calendar import Clock
 from training.profiles import NANO, Accumulated
 
+SPREAD_H = (24, 72, 168)
+SPREAD_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 WINDOWS_H = (6, 12, 24, 72, 168, 672)
 PRIOR_PCT = (4.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # points added to risen and expected, so that short windows stay calm
 NANO_PER_MILLI = int(NANO / MILLI)
@@ -65,6 +67,7 @@ def describe(
     level, measured, pending = _fallen(raw, levels.pop("level"), measured)
     columns = {name: np.where(some, value - level, np.nan) for name, value in levels.items()}
     columns |= _raw(raw, level)
+    columns |= _spread(raw, as_of, level)
     columns |= _cycle(cycles, end, some, as_of, expected, level)
     paces, pace = _pace(cycles, end, some, as_of, expected)
     columns |= paces
@@ -78,6 +81,7 @@ def describe(
         "still_h": health.still_h,
         "missed_pct": health.missed_pct,
         "falls": health.falls.astype(float),
+        "jumps": health.jumps.astype(float),
         "hour": (local // 3600 % 24).astype(float),
         "weekday": (local // 86400 % 7).astype(float),
         "profile_pct_per_day": gathered.per_day,
@@ -145,6 +149,24 @@ def _raw(raw: Sequences, level: np.ndarray) -> dict[str, np.ndarray]:
         "raw_minus_level": np.where(some, fill[raw.last] / MILLI - level, np.nan),
         "raw_step": np.where(raw.offsets[1:] - raw.offsets[:-1] > 1, (fill[raw.last] - fill[before]) / MILLI, np.nan),
     }
+
+
+def _spread(raw: Sequences, as_of: np.ndarray, level: np.ndarray) -> dict[str, np.ndarray]:
+    """Where the readings lay of late, doubtful ones and other fill cycles too: an erratic sensor goes back there."""
+    columns: dict[str, np.ndarray] = {}
+    end = raw.offsets[1:]
+    for hours in SPREAD_H:
+        first = search(raw.measured, raw.offsets[:-1], end, as_of - hours * HOUR_US, right=False)
+        rows, owner = ragged(first, end)
+        count = end - first
+        order = np.lexsort((raw.fill[rows], owner))
+        fill = raw.fill[rows][order]
+        begin = np.cumsum(count) - count
+        for share in SPREAD_SHARES:
+            at = begin + np.rint((count - 1) * share).astype(np.int64)
+            value = fill[np.clip(at, 0, max(len(fill) - 1, 0))] / MILLI if len(fill) else np.full(len(level), np.nan)
+            columns[f"q{share * 100:.0f}_{hours}h"] = np.where(count > 0, value - level, np.nan)
+    return columns
 
 
 def _cycle(

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.history import History
+from data.readings import Readings
+from data.sequences import Archive, microsecond
+from training.calendar import WEEK_H, Clock
+from training.profiles import Accumulated
+from training.situations import Situations, describe
+
+START = pd.Timestamp("2024-03-04", tz="UTC")
+
+
+def described(fills: list[list[float]], hours: int | None = None) -> Situations:
+    """Situations of bins a, b, ... with these hourly readings, at the last one's moment (or after `hours`)."""
+    frames = []
+    for name, fill in zip("abcdef", fills, strict=False):
+        at = START + pd.to_timedelta(np.arange(len(fill)), unit="h")
+        frames.append(pd.DataFrame({"bin_id": name, "measured_at": at, "received_at": at, "fill_pct": fill}))
+    history = History.of(Readings.checked(pd.concat(frames)))
+    ids = np.array(list("abcdef"[: len(fills)]), dtype=object)
+    moment = microsecond(START + pd.Timedelta(hours=len(fills[0]) - 1 if hours is None else hours))
+    as_of = np.full(len(ids), moment)
+    clock = Clock.over(np.array(["UTC"] * len(ids), dtype=object), microsecond(START) - 10**12, moment + 10**12)
+    rates = Accumulated.of(np.full((len(ids), WEEK_H), 1.0), np.arange(len(ids)))
+    return describe(Archive.of(history), history, ids, as_of, rates, clock)
+
+
+def test_an_erratic_sensor_shows_where_its_readings_lay_of_late() -> None:
+    found = described([[20.0, 20.0, 60.0, 60.0] * 12 + [20.0]])
+    values = {name: found.columns[name][0] + found.level[0] for name in found.columns if name.endswith("_24h")}
+    assert values["q0_24h"] == pytest.approx(20)
+    assert values["q100_24h"] == pytest.approx(60)
+    assert values["q50_24h"] in (pytest.approx(20), pytest.approx(60))
+
+
+def test_readings_before_the_window_do_not_count() -> None:
+    found = described([[80.0] * 24 + [10.0] * 30])
+    assert found.columns["q100_24h"][0] + found.level[0] == pytest.approx(10)
+    assert found.columns["q100_72h"][0] + found.level[0] == pytest.approx(80)
+
+
+def test_where_nothing_was_heard_of_late_nothing_is_said_of_it() -> None:
+    found = described([[10.0, 11.0, 12.0]], hours=40)
+    assert np.isnan(found.columns["q50_24h"][0])
+    assert found.columns["q50_72h"][0] + found.level[0] == pytest.approx(11)
+
+
+def test_a_bin_is_described_the_same_beside_others_and_alone() -> None:
+    rng = np.random.default_rng(3)
+    fills = [np.clip(np.cumsum(rng.gamma(0.3, 2, 60)) + rng.normal(0, 2, 60), 0, 100).tolist() for _ in range(4)]
+    together = described(fills)
+    for k, fill in enumerate(fills):
+        alone = described([fill])
+        for name, column in alone.columns.items():
+            np.testing.assert_array_equal(column[0], together.columns[name][k], err_msg=name)
+
+
+def test_a_fall_that_no_later_reading_confirms_is_pending_and_the_level_forecast_from() -> None:
+    found = described([[50.0 + k for k in range(20)] + [8.0]])
+    assert found.columns["pending"][0] == 1
+    assert found.level[0] == pytest.approx(8)
