@@ -11,22 +11,21 @@ from data.errors import InputError
 from data.history import History
 from data.outputs import whole, write_table
 from training.baselines import Forecaster
+from training.hindsight import Hindsight
 from training.labels import asks, label
 from training.report import report
-from training.scores import KEY, row_scores, summary
-from training.states import Asked
+from training.scores import KEY, ROUNDING_PCT, row_scores, summary
+from training.slices import SLICES, slices_of
 
-SLICES = ("stream", "day", "level_now")
-LEVEL_EDGES_PCT = [-np.inf, 25.0, 50.0, 75.0, 95.0, np.inf]
-LEVEL_NAMES = ["0-25", "25-50", "50-75", "75-95", "95-100"]
+FACTS = tuple(name for name in SLICES if name != "status")
 
 
 @dataclass(frozen=True)
 class Backtest:
     """Forecasts of many origins, and what came true.
 
-    windows: every window asked (bin_id, as_of, at, stream, day, level_now), with horizon_h and y where it could be
-    scored, NaN elsewhere; forecasts: the contract's table by forecaster, rows as `windows`.
+    windows: every window asked (bin_id, as_of, at and its slices, see `slices_of`), with horizon_h and y where it could
+    be scored, NaN elsewhere; forecasts: the contract's table by forecaster, rows as `windows`.
     """
 
     windows: pd.DataFrame
@@ -39,11 +38,12 @@ class Backtest:
         return self.windows.dropna(subset="y")
 
     def rows(self, name: str) -> pd.DataFrame:
-        """`row_scores` of one forecaster."""
+        """`row_scores` of one forecaster, with cover50 and the forecasts' status."""
         if name not in self._rows:
             scorable = self.scorable
             made = self.forecasts[name].iloc[scorable.index.to_numpy()]
-            self._rows[name] = row_scores(scorable.reset_index(drop=True), made)
+            rows = row_scores(scorable.reset_index(drop=True), made)
+            self._rows[name] = rows.assign(cover50=_inside_half(rows, made), status=made["status"].to_numpy(object))
         return self._rows[name]
 
     def scorecard(self, by: Sequence[str] = ("stream",)) -> pd.DataFrame:
@@ -73,18 +73,20 @@ class Backtest:
     def load(cls, path: Path) -> Backtest:
         """Read what `save` wrote as Parquet."""
         whole = pd.read_parquet(path)
-        facts = [*KEY, *SLICES, "horizon_h", "y"]
+        facts = [*KEY, *FACTS, "horizon_h", "y"]
         parts = {str(name): part.reset_index(drop=True) for name, part in whole.groupby("model", sort=False)}
         windows = next(iter(parts.values()))[facts]
-        columns = [c for c in whole.columns if c not in {*SLICES, "horizon_h", "y", "model"}]
+        columns = [c for c in whole.columns if c not in {*FACTS, "horizon_h", "y", "model"}]
         return cls(windows, {name: part[columns] for name, part in parts.items()})
 
-    def html(self, path: Path) -> None:
-        """Write a report that opens anywhere, offline: CRPS, coverage and reliability of every forecaster."""
-        rows = {name: self.rows(name) for name in self.forecasts}
-        page = report(self.scorecard(SLICES), rows, len(self.windows))
+    def html(self, path: Path, history: History | None = None) -> None:
+        """Write a page that opens anywhere, offline, about the first forecaster and what the others make of it.
+
+        With the history that was tested on, it also shows single bins and the worst misses.
+        """
+        made = report(self, None if history is None else Hindsight.of(history))
         with whole(path) as draft:
-            draft.write_text(page, encoding="utf-8")
+            draft.write_text(made, encoding="utf-8")
 
 
 def backtest(
@@ -96,12 +98,14 @@ def backtest(
     every: pd.Timedelta,
     horizons_h: Sequence[float],
     truth: pd.DataFrame | None = None,
+    country: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Backtest:
     """Ask every forecaster at origins start, start + every, … and hold the answers against what came true.
 
     Forecasters are asked every window up to `end` (default: the last reading), not only those that can be scored:
-    which those are gives something away. They must be fitted on what was heard before `start`. `truth` as in `label`.
+    which those are gives something away. They must be fitted on what was heard before `start`. `truth` as in `label`;
+    with a `country` windows are sliced by its holidays too.
     Raises InputError where no window can be scored.
     """
     span = history.span
@@ -119,7 +123,7 @@ def backtest(
             remedy="Choose an earlier --from, or shorter --horizons.",
         )
     truths = labelled.set_index("row")[["horizon_h", "y"]].reindex(range(len(asked)))
-    windows = pd.concat([asked, truths, _slices(history, asked)], axis=1)
+    windows = pd.concat([asked, truths, slices_of(history, asked, country)], axis=1)
     say(f"{len(labelled)} of them can be scored")
     forecasts = {}
     for name, forecaster in forecasters.items():
@@ -142,17 +146,12 @@ def check_start(history: History, start: pd.Timestamp, *, learns: bool) -> None:
         )
 
 
-def _slices(history: History, asked: pd.DataFrame) -> pd.DataFrame:
-    """Stream, weekday or weekend of `as_of` in local time, and the band of the newest level known by hindsight."""
-    facts = Asked.of(asked, history)
-    local_day = np.floor((facts.as_of_us / 3.6e9 + facts.offset_h) / 24).astype(np.int64) + 3  # 1970-01-01: Thursday
-    day = np.where(local_day % 7 >= 5, "weekend", "weekday")[facts.origin]
-    frame = history.readings.latest()[["bin_id", "measured_at", "fill_pct"]].sort_values("measured_at", kind="stable")
-    ordered = asked.assign(row=np.arange(len(asked))).sort_values("as_of", kind="stable")
-    newest = pd.merge_asof(ordered, frame, left_on="as_of", right_on="measured_at", by="bin_id").sort_values("row")
-    level = pd.cut(newest["fill_pct"].to_numpy(), LEVEL_EDGES_PCT, labels=LEVEL_NAMES, right=False)
-    stream = facts.stream[facts.origin]
-    return pd.DataFrame({"stream": stream, "day": day, "level_now": np.asarray(level, dtype=object)}, dtype="str")
+def _inside_half(rows: pd.DataFrame, made: pd.DataFrame) -> np.ndarray:
+    """(n,) whether the truth lies inside the 50% interval, its ends half-way between the deciles."""
+    low, high = (made[pair].to_numpy(float).mean(axis=1) for pair in (["q20", "q30"], ["q70", "q80"]))
+    low, high = np.where(np.isnan(low), 25.0, low), np.where(np.isnan(high), 75.0, high)
+    y = rows["y"].to_numpy(float)
+    return ((y >= low - ROUNDING_PCT) & (y <= high + ROUNDING_PCT)).astype(float)
 
 
 def _table(rows: pd.DataFrame, model: str, kind: str, value: str) -> pd.DataFrame:

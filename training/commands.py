@@ -95,7 +95,7 @@ def backtest(
     every: Every = EVERY,
     horizons: Horizons = HORIZONS,
     out: Annotated[Path | None, typer.Option(help="Every window, its forecasts and what came true: .parquet.")] = None,
-    html: Annotated[Path | None, typer.Option(help="A report to read in a browser.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A page of charts, to look at in a browser.")] = None,
     country: Country = None,
     seed: Annotated[int, typer.Option(help="The same data and seed give the same scorecard.")] = 0,
     timezone: Zone = None,
@@ -132,13 +132,22 @@ def backtest(
             say(baseline_name)
             forecasters[baseline_name] = baseline(baseline_name).fit(history, start)
     with working("Forecasting") as say:
-        result = run_backtest(forecasters, history, start=start, end=to, every=step, horizons_h=hours, progress=say)
+        result = run_backtest(
+            forecasters,
+            history,
+            start=start,
+            end=to,
+            every=step,
+            horizons_h=hours,
+            country=settings.country,
+            progress=say,
+        )
     if out is not None:
         with whole(out) as draft:
             result.save(draft)
     if html is not None:
         with whole(html) as draft:
-            result.html(draft)
+            result.html(draft, history)
     print(scorecard_text(result.scorecard()))
 
 

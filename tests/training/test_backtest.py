@@ -1,4 +1,6 @@
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -57,6 +59,8 @@ def test_the_scorecard_is_that_of_the_scores(history: History, result: Backtest)
         )
     assert set(card.loc[card["slice"] == "stream", "value"]) == {"paper", "glass"}
     assert set(result.scorecard(["day"])["value"]) == {"all", "weekday", "weekend"}
+    assert set(result.rows("persistence")["status"]) == {"ok"}
+    assert result.rows("persistence")["cover50"].mean() < result.rows("persistence")["cover80"].mean()
 
 
 def test_a_saved_backtest_is_read_back(result: Backtest, tmp_path: Path) -> None:
@@ -65,12 +69,34 @@ def test_a_saved_backtest_is_read_back(result: Backtest, tmp_path: Path) -> None
     pd.testing.assert_frame_equal(again.scorecard(), result.scorecard())
 
 
-def test_the_report_names_every_forecaster_and_needs_no_network(result: Backtest, tmp_path: Path) -> None:
-    result.html(tmp_path / "report.html")
+def test_the_page_names_every_forecaster_and_needs_no_network(
+    history: History, result: Backtest, tmp_path: Path
+) -> None:
+    result.html(tmp_path / "report.html", history)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert all(name in page for name in result.forecasts)
-    assert '<script src="http' not in page
-    assert "80% interval" in page
+    assert "<script" not in page
+    assert re.findall(r"""(?:src|href)=["']?([^"'> ]*)""", page) == ["data:,"]
+    for part in ("Skill by horizon", "Coverage by slice", "p_full, all horizons", "Typical: b", "worst misses"):
+        assert part in page
+
+
+def test_every_chart_is_drawn_and_has_a_sentence(history: History, result: Backtest, tmp_path: Path) -> None:
+    result.html(tmp_path / "report.html", history)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    cards = re.findall(r'<section class="card">.*?</section>', page, re.DOTALL)
+    assert len(cards) > 15
+    assert all(re.search(r"</svg><p>[^<]{15,}[.]</p>", card) for card in cards)
+    for drawing in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        assert "nan" not in ElementTree.tostring(ElementTree.fromstring(drawing), encoding="unicode")
+
+
+def test_a_page_of_one_forecaster_leaves_the_comparison_out(history: History, tmp_path: Path) -> None:
+    alone = {"persistence": baseline("persistence").fit(history, UNTIL)}
+    backtest(alone, history, start=UNTIL, every=EVERY, horizons_h=(6,), country="CZ").html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Skill" not in page
+    assert "a holiday ahead" not in page  # that there are no such windows is nothing to show
 
 
 def test_a_comparison_is_relative_to_the_first(result: Backtest) -> None:
