@@ -18,6 +18,8 @@ Grid = NDArray[np.float32]
 """One value per hour and bin: shape (hours, bins)."""
 
 KM_PER_DEGREE = 111.2
+NEAR = 0.05
+"""An event that reaches a bin by less than this does not reach it."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,16 @@ def _event_factors(settings: CitySettings, city: City, hours: int, rng: np.rando
     first = rng.integers(0, hours, count)
     last = first + np.ceil(rng.uniform(*settings.event_hours, count)).astype(int)
     strength = rng.uniform(*settings.event_factor, count)
-    north = city.bins["latitude"].to_numpy() * KM_PER_DEGREE
-    east = city.bins["longitude"].to_numpy() * KM_PER_DEGREE * np.cos(np.radians(settings.latitude))
     for venue, begin, end, lift in zip(rng.integers(0, n, count), first, last, strength, strict=True):
-        apart_km = np.hypot(north - north[venue], east - east[venue])
-        nearness = np.exp(-0.5 * (apart_km / settings.event_radius_km) ** 2)
-        near = np.flatnonzero(nearness > 0.05)
-        factor[begin:end, near] *= (1.0 + (lift - 1.0) * nearness[near]).astype(np.float32)
+        close = nearness(settings, city.bins, venue)
+        near = np.flatnonzero(close > NEAR)
+        factor[begin:end, near] *= (1.0 + (lift - 1.0) * close[near]).astype(np.float32)
     return factor
+
+
+def nearness(settings: CitySettings, bins: pd.DataFrame, venue: int | slice = slice(None)) -> Floats:
+    """How much of an event next to one bin reaches the others, 0..1: (bins,) for a venue, (bins, bins) for all."""
+    north = bins["latitude"].to_numpy() * KM_PER_DEGREE
+    east = bins["longitude"].to_numpy() * KM_PER_DEGREE * np.cos(np.radians(settings.latitude))
+    apart_km = np.hypot(np.subtract.outer(north[venue], north), np.subtract.outer(east[venue], east))
+    return np.asarray(np.exp(-0.5 * (apart_km / settings.event_radius_km) ** 2))

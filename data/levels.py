@@ -30,6 +30,8 @@ class Levels:
     """Where within its hour each emptying lies, 0..1."""
     before: NDArray[np.float32]
     after: NDArray[np.float32]
+    loose: Grid
+    """The part of `level` that will settle, of the same shape."""
 
     def at(self, seconds: NDArray[np.int32]) -> Grid:
         """Level of bin j at `seconds[:, j]` after the start: straight lines within an hour, broken by emptyings."""
@@ -51,14 +53,30 @@ class Levels:
 
 def draw_deposits(settings: CitySettings, rates: Rates, rng: np.random.Generator) -> Grid:
     """Draw what is thrown in during every hour, (hours, bins) in points: many bags and a few bulky things."""
-    bulky = settings.bulky_share
     deposits = np.empty_like(rates.rate_pct_per_h)
     for first in range(0, len(deposits), BLOCK_HOURS):
         block = slice(first, first + BLOCK_HOURS)
-        flow = rates.rate_pct_per_h[block] * rates.shock[block] * rates.event[block]
-        deposits[block] = _compound(flow * (1.0 - bulky), settings.bag_pct, BAG_SHAPE, rng)
-        deposits[block] += _compound(flow * bulky, settings.bulky_pct, BULKY_SHAPE, rng)
+        deposits[block] = thrown_in(
+            settings, rates.rate_pct_per_h[block] * rates.shock[block] * rates.event[block], rng
+        )
     return deposits
+
+
+def thrown_in(settings: CitySettings, flow: Grid, rng: np.random.Generator) -> Grid:
+    """Draw what comes where `flow` points are expected, in points and of the same shape."""
+    deposits = _compound(flow * (1.0 - settings.bulky_share), settings.bag_pct, BAG_SHAPE, rng)
+    deposits += _compound(flow * settings.bulky_share, settings.bulky_pct, BULKY_SHAPE, rng)
+    return deposits
+
+
+def changes(
+    settings: CitySettings, level: Grid, loose: Grid, deposits: Grid, hours: NDArray[np.float64] | float = 1.0
+) -> tuple[Grid, Grid]:
+    """By how much `hours` change the level and its loose part, in points and of their shape, without an emptying."""
+    ceiling, share = np.float32(settings.ceiling_pct), np.float32(settings.settling_share)
+    settles = np.float32(-np.expm1(-np.asarray(hours) / settings.settling_hours))
+    more = deposits * np.clip((ceiling - level) / (ceiling - np.float32(100.0)), 0.0, 1.0)
+    return more * (1 + share) - loose * settles, more * share - loose * settles
 
 
 def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.random.Generator) -> Levels:
@@ -73,14 +91,14 @@ def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.ra
     before, after = np.empty(len(part), dtype=np.float32), np.empty(len(part), dtype=np.float32)
     level = np.empty((hours + 1, n), dtype=np.float32)
     level[0] = rng.uniform(0.0, 60.0, n)
-    loose = np.zeros(n, dtype=np.float32)  # the part of the level that will settle
-    share, settles = np.float32(settings.settling_share), np.float32(-np.expm1(-1.0 / settings.settling_hours))
+    share = np.float32(settings.settling_share)
+    loose = np.zeros_like(level) if share > 0 else np.broadcast_to(np.float32(0), level.shape)
     for hour in range(hours):
         now = level[hour]
-        more = deposits[hour] * np.clip((ceiling - now) / (ceiling - 100.0), 0.0, 1.0)
-        change = more * (1 + share) - loose * settles
+        change, loosened = changes(settings, now, loose[hour], deposits[hour])
         np.minimum(now + change, ceiling, out=level[hour + 1])
-        loose += more * share - loose * settles
+        if share > 0:
+            loose[hour + 1] = loose[hour] + loosened
         if bounds[hour] == bounds[hour + 1]:
             continue
         e = slice(bounds[hour], bounds[hour + 1])
@@ -90,10 +108,12 @@ def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.ra
         after[e] = np.where(rounds.partial[e], before[e] * rounds.stays[e], left)
         fresh = deposits[hour, b] * (1.0 - part[e])
         level[hour + 1, b] = after[e] + fresh * (1 + share)
-        loose[b] = np.where(rounds.partial[e], loose[b] * rounds.stays[e], 0.0) + fresh * share
+        if share > 0:
+            stays = np.where(rounds.partial[e], rounds.stays[e], 0.0)
+            loose[hour + 1, b] = loose[hour + 1, b] * stays + fresh * share
     emptying = np.full((hours, n), -1, dtype=np.int32)
     emptying[hour_of, rounds.bin_index] = np.arange(len(part))
-    return Levels(np.minimum(level, ceiling), emptying, part, before, after)
+    return Levels(np.minimum(level, ceiling), emptying, part, before, after, loose)
 
 
 def _compound(flow: Grid, mean_pct: float, shape: float, rng: np.random.Generator) -> Grid:

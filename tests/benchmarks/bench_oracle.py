@@ -1,0 +1,97 @@
+"""How far forecasts are from the oracle's: python tests/benchmarks/bench_oracle.py [bins] [days] [examples].
+
+Three cities, each with three sizes of sensor noise; the last 30 days are forecast every 11 hours. Scored against the
+true level, so that what is left is the forecaster's own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+
+from data.emptyings import Emptyings
+from data.history import History
+from data.oracle import foretell
+from data.simulation import CitySettings, Simulation, simulate
+from training.baselines import baseline
+from training.inputs import read_history
+from training.labels import asks, label
+from training.model import FillModel
+from training.scores import score
+from training.settings import ModelSettings
+
+SEEDS = (11, 12, 13)
+NOISES_PCT = (1.0, 2.0, 4.0)
+TEST_DAYS = 30
+EVERY_H = 11
+HORIZONS_H = (6, 12, 24, 48, 72)
+BASELINES = ("hour-of-week", "lgb-quantile")
+TODAY = "oracle, today's shock known"
+
+
+def heard(simulation: Simulation) -> History:
+    """What a user would have of the city."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulation.write(Path(folder))
+        return read_history(f"{folder}/readings.parquet", f"{folder}/bins.csv").history
+
+
+def true_windows(simulation: Simulation, history: History, start: pd.Timestamp) -> pd.DataFrame:
+    """Every window from `start` on that can be scored, with the true level as `y`."""
+    end = pd.Timestamp(simulation.settings.start) + pd.Timedelta(hours=simulation.settings.hours - 1)
+    emptied = simulation.true_emptyings.drop(columns="partial")
+    emptyings = Emptyings.checked(emptied.assign(received_at=emptied["emptied_at"], source="reported", probability=1.0))
+    questions = asks(history.readings, start, end, pd.Timedelta(hours=EVERY_H), HORIZONS_H)
+    return label(history.readings, questions, emptyings, simulation.true_levels)
+
+
+def forecasts(
+    simulation: Simulation, history: History, windows: pd.DataFrame, start: pd.Timestamp, how: ModelSettings
+) -> dict[str, pd.DataFrame]:
+    """What each forecaster says to the windows, the oracle first."""
+    made = {
+        "oracle": foretell(simulation, windows, np.random.default_rng(0)),
+        TODAY: foretell(simulation, windows, np.random.default_rng(0), knows_today=True),
+        "model": FillModel.fit(history, until=start, settings=how).forecast_windows(history, windows),
+    }
+    return made | {name: baseline(name).fit(history, start).forecast_windows(history, windows) for name in BASELINES}
+
+
+def main(bins: int = 80, days: int = 180, examples: int = 120_000) -> None:
+    """Print CRPS and its ratio to the oracle's by city, noise and horizon."""
+    tables = []
+    for seed in SEEDS:
+        for noise_pct in NOISES_PCT:
+            began = time.perf_counter()
+            settings = CitySettings(bins=bins, days=days, noise_pct=noise_pct)
+            simulation = simulate(settings, np.random.default_rng(seed))
+            start = pd.Timestamp(settings.start) + pd.Timedelta(days=days - TEST_DAYS)
+            history = heard(simulation)
+            windows = true_windows(simulation, history, start)
+            said = forecasts(simulation, history, windows, start, ModelSettings(examples=examples))
+            scores = {name: score(windows, one)[["crps", "cover80"]] for name, one in said.items()}
+            limit = scores["oracle"]["crps"]
+            table = pd.concat({name: part.assign(ratio=part["crps"] / limit) for name, part in scores.items()})
+            tables.append(table.assign(seed=seed, noise_pct=noise_pct))
+            overall = table.xs("overall", level=1)
+            print(f"\nseed {seed}, noise {noise_pct:g}: {len(windows):,} windows, {time.perf_counter() - began:.0f} s")
+            print(overall.round(3).to_string(), flush=True)
+    whole = pd.concat(tables).rename_axis(["forecaster", "horizon_h"]).reset_index()
+    for noise_pct in NOISES_PCT:
+        part = whole[whole["noise_pct"] == noise_pct]
+        print(f"\nCRPS over the oracle's, mean of {len(SEEDS)} cities, noise {noise_pct:g}")
+        print(
+            part.pivot_table(index="forecaster", columns="horizon_h", values="ratio", sort=False).round(3).to_string()
+        )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
