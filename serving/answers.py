@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Status = Literal["ok", "stale", "cold_start", "faulty_sensor", "no_data", "unknown_bin"]
 
@@ -15,6 +15,48 @@ class ModelNamed(BaseModel):
     name: str
     version: str
     trained_until: AwareDatetime | None
+
+
+class Scores(BaseModel):
+    """Means over bins, then over horizons: percentage points of fill, or shares; null where there is none."""
+
+    model_config = ConfigDict(extra="allow")
+
+    horizon_h: float | None = Field(default=None, description="null: over all horizons")
+    n: int | None = Field(default=None, description="windows")
+    crps: float | None = None
+    mae: float | None = None
+    cover80: float | None = Field(default=None, description="share of truths inside the 80% interval")
+    brier: float | None = Field(default=None, description="of p_full")
+
+
+class Skill(BaseModel):
+    """1 - CRPS / that of the best baseline, and its 95% interval (blocks of bin and week)."""
+
+    against: str
+    value: float
+    interval95: tuple[float | None, float | None]
+
+
+class ModelCard(BaseModel):
+    """What answers: the champion, what it learned from, how, how good it was, and where it is weak."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    version: str
+    trained_until: AwareDatetime | None = None
+    span: tuple[AwareDatetime, AwareDatetime] | None = Field(default=None, description="first and last reading")
+    readings: int | None = None
+    bins: int | None = None
+    streams: list[str] = []
+    method: list[str] = Field(default=[], description="a sentence each")
+    scored_on: str | None = Field(default=None, description="windows that the fit had not seen")
+    scores: Scores | None = None
+    scores_by_horizon: list[Scores] = []
+    baselines: dict[str, Scores] = Field(default={}, description="the same windows, by name")
+    skill: Skill | None = None
+    weaknesses: list[str] = Field(default=[], description="known weaknesses, computed from the scores where possible")
 
 
 class FullAt(BaseModel):

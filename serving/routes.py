@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from data.errors import BrimcastError
 from serving import pages
-from serving.answers import BinAnswer, BinsAnswer, IntakeAnswer, Ready
+from serving.answers import BinAnswer, BinsAnswer, IntakeAnswer, ModelCard, Ready
 from serving.intake import put_bins, take_emptyings, take_readings
 from serving.known import bin_page, bins_page
 from serving.live import Live, log
@@ -81,11 +81,11 @@ def _add_tables(app: FastAPI) -> None:
         live = _live(request)
         return bin_page(live.champion(), live.store(), bin_id, days, live.now())
 
-    @app.get("/v1/model", summary="The model card", tags=["forecasts"])
-    def model(request: Request) -> dict[str, Any]:
-        """What answers: the champion's name, version, data and scores."""
+    @app.get("/v1/model", response_model_exclude_unset=True, summary="The model card", tags=["forecasts"])
+    def model(request: Request) -> ModelCard:
+        """What answers: the champion's name and version, data, method, scores against baselines, known weaknesses."""
         champion = _live(request).champion()
-        return {**champion.model.card, "name": champion.name, "version": champion.version}
+        return ModelCard(**{**champion.model.card, "name": champion.name, "version": champion.version})
 
 
 def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:

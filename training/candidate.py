@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,9 +14,12 @@ from matplotlib.figure import Figure
 from data.errors import InputError
 from data.history import History
 from training.backtest import backtest
+from training.baselines import Forecaster, baseline
 from training.figures import coverage_chart, fan_charts, reliability_chart
 from training.model import FillModel
+from training.model_card import scored_card
 from training.practice import known_by
+from training.rules import RULES
 from training.scores import METRICS, reliability, summary, summary_by
 from training.settings import ModelSettings
 
@@ -68,6 +71,8 @@ class Candidate:
         if self.rows is None:
             return {}
         flat = _flat(summary(self.rows), "")
+        if "skill" in self.model.card:
+            flat["skill"] = float(self.model.card["skill"]["value"])
         for stream, table in summary_by(self.rows, "stream").groupby(level="stream"):
             flat |= _flat(table.droplevel("stream"), re.sub(r"[^\w. -]", "_", str(stream)) + "/")
         return flat
@@ -80,13 +85,15 @@ def fit_candidate(
     until: pd.Timestamp | None = None,
     seed: int = 0,
     evaluate: bool = True,
+    against: Sequence[str] = tuple(RULES),
     settings: ModelSettings | None = None,
     say: Callable[[str], None] = lambda step: None,
 ) -> Candidate:
     """Fit on what was heard by `until` (None: all) and score on windows that the fit has not seen.
 
     Readings of at least three days after `until` are such windows (the first 14 days). Without them the same recipe
-    is fitted once more without its last 14 days, and scored on these; `evaluate=False` spares that.
+    is fitted once more without its last 14 days, and scored on these; `evaluate=False` spares that. The baselines
+    named in `against` are fitted and scored there too, and all goes into the model's card.
     Raises InputError where there is nothing to learn from.
     """
     past, end = known_by(history, until)
@@ -97,14 +104,14 @@ def fit_candidate(
         return candidate
     first, last = history.span or (end, end)
     if last - end >= LEAST:
-        return _scored(candidate, model, history, end, min(last, end + HELD_BACK), "held-out", say)
+        return _scored(candidate, model, history, end, min(last, end + HELD_BACK), "held-out", against, say)
     start = end - HELD_BACK
     if start - first < LEAST_TO_LEARN:
         say("too short a history to hold back two weeks: no scores")
         return candidate
     say("the same without the last 14 days, to score it on them")
     rehearsal = FillModel.fit(past, until=start, progress=lambda step: None, **how)
-    return _scored(candidate, rehearsal, past, start, end, "held-back", say)
+    return _scored(candidate, rehearsal, past, start, end, "held-back", against, say)
 
 
 def _scored(
@@ -114,16 +121,29 @@ def _scored(
     start: pd.Timestamp,
     end: pd.Timestamp,
     kind: str,
+    against: Sequence[str],
     say: Callable[[str], None],
 ) -> Candidate:
     """The candidate with the scores and figures of `model` on the windows from `start` to `end`."""
-    say("scoring")
     ids = history.readings.frame["bin_id"].unique()
     if len(ids) > SCORED_BINS:  # enough to judge by
         chosen = np.random.default_rng(candidate.seed).choice(len(ids), SCORED_BINS, replace=False)
         history = history.select(sorted(ids[chosen]))
+    forecasters: dict[str, Forecaster] = {"model": model}
     try:
-        result = backtest({"model": model}, history, start=start, end=end, every=EVERY, horizons_h=HORIZONS_H)
+        for name in against:
+            say(f"fitting {name}, to score it too")
+            forecasters[name] = baseline(name).fit(history, start, candidate.seed)
+        say("scoring")
+        result = backtest(
+            forecasters,
+            history,
+            start=start,
+            end=end,
+            every=EVERY,
+            horizons_h=HORIZONS_H,
+            country=model.settings.country,
+        )
     except InputError as error:
         say(f"no scores: {error.found}")
         return candidate
@@ -134,7 +154,9 @@ def _scored(
         "p_full_reliability": reliability_chart(reliability(rows)),
         "coverage": coverage_chart(rows),
     }
-    return replace(candidate, rows=rows, scored_on=words, figures=figures)
+    others = {name: result.rows(name) for name in against}
+    told = replace(candidate.model, card=scored_card(candidate.model.card, rows, others, words))
+    return replace(candidate, model=told, rows=rows, scored_on=words, figures=figures)
 
 
 def _fans(model: FillModel, history: History, start: pd.Timestamp, end: pd.Timestamp) -> Figure:

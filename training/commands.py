@@ -64,9 +64,10 @@ def fit(
     brimcast training fit --readings readings.parquet --bins bins.csv
     """
     from training import tracking
+    from training.baselines import NAMES
     from training.candidate import fit_candidate
     from training.registry import check_name, enter
-    from training.scorecard import scores_text
+    from training.scorecard import card_text, scores_text
     from training.settings import ModelSettings
 
     check_name(name)
@@ -75,7 +76,14 @@ def fit(
     with working("Fitting") as say:
         how = ModelSettings(country=settings.country)
         candidate = fit_candidate(
-            history, _source(readings), until=until, seed=seed, evaluate=not no_scores, settings=how, say=say
+            history,
+            _source(readings),
+            until=until,
+            seed=seed,
+            evaluate=not no_scores,
+            against=NAMES,
+            settings=how,
+            say=say,
         )
         say("logging to MLflow")
         registered = enter(tracking.log(candidate, name, settings), settings)
@@ -83,6 +91,7 @@ def fit(
     if candidate.scores is not None:
         print(f"Scores on {candidate.scored_on}:")
         print(scores_text(candidate.scores))
+        print(card_text(candidate.model.card))
 
 
 @app.command()

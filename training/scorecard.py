@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 SHOWN = ["n", "bins", "missing", "crps", "mae", "bias", "cover80", "width80", "brier", "auc"]
@@ -13,6 +16,17 @@ LEGEND = (
 def scores_text(scores: pd.DataFrame) -> str:
     """Scores of one forecaster by horizon (hours) and overall."""
     return f"{_text(scores[SHOWN])}\n{LEGEND}"
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """What a model's card says of it against the baselines, and its known weaknesses."""
+    lines = []
+    if card.get("skill"):
+        low, high = card["skill"]["interval95"]
+        sure = "" if low is None or high is None else f" (95% interval {low:+.1%} to {high:+.1%})"
+        lines.append(f"Skill over {card['skill']['against']}, the best baseline: {card['skill']['value']:+.1%}{sure}")
+    lines += [f"- {words}" for words in card.get("weaknesses", [])]
+    return "\n".join(lines)
 
 
 def scorecard_text(scores: pd.DataFrame) -> str:

@@ -21,7 +21,7 @@ import pandas as pd
 from data.errors import InputError
 from data.settings import Settings
 from training.artifact import git_commit
-from training.model_card import description
+from training.model_card import description, markdown
 from training.pyfunc import PARAMETERS, _load_pyfunc, example_windows, save_example
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
             if candidate.scores is not None:
                 mlflow.log_text(candidate.scores.to_csv(), "scores.csv")
             mlflow.log_dict(card, "card.json")
+            mlflow.log_text(markdown(card), "model_card.md")
             folder = Path(scratch) / "model"
             model.save(folder)
             save_example(folder, candidate.history, candidate.until)
@@ -97,7 +98,7 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
             source=logged.model_uri,
             run_id=run_id,
             model_id=logged.model_id,
-            description=description(card, candidate.scores, candidate.scored_on),
+            description=description(card),
             tags=_tags(card),
         )
         return Registered(name, int(made.version), run_id)

@@ -69,6 +69,12 @@ def test_a_run_holds_the_figures(run: mlflow.entities.Run, settings: Settings) -
     assert names == {"fan_charts.png", "p_full_reliability.png", "coverage.png"}
 
 
+def test_a_run_holds_the_model_card_to_read(run: mlflow.entities.Run, settings: Settings) -> None:
+    text = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/model_card.md")
+    assert "**Method**" in text
+    assert f"{run.data.metrics['skill']:+.1%}" in text
+
+
 def test_nothing_in_the_logged_model_is_a_pickle(run: mlflow.entities.Run, settings: Settings) -> None:
     (models,) = {path.parent for path in (settings.home / "artifacts").rglob("MLmodel")}
     files = [path for path in models.rglob("*") if path.is_file()]
@@ -90,6 +96,7 @@ def test_the_model_has_a_signature_and_an_input_example(run: mlflow.entities.Run
 def test_a_version_is_described_by_its_data_and_scores(run: mlflow.entities.Run, settings: Settings) -> None:
     told = client(settings).get_model_version(NAME, "1")
     assert "80% interval covers" in told.description
+    assert "Known weaknesses" in told.description
     assert told.tags["git_commit"]
 
 
