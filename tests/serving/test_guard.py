@@ -155,6 +155,22 @@ def test_the_model_card_names_the_version(service: Any) -> None:
     assert (told["name"], told["version"], told["scores"]) == ("brimcast", "7", {"crps": 1.0})
 
 
+def test_the_model_card_tells_data_method_scores_and_weaknesses(service: Any) -> None:
+    card = service.champion.model.card
+    scores = {"n": 900, "crps": 3.2, "mae": 4.0, "cover80": 0.81, "brier": 0.05, "auc": None, "width80": 12.0}
+    card |= {
+        "span": ["2025-01-01T00:00:00+00:00", "2026-02-28T23:00:00+00:00"], "method": ["It counts."], "scores": scores,
+        "scores_by_horizon": [{"horizon_h": 6.0, **scores}], "baselines": {"persistence": scores},
+        "skill": {"against": "persistence", "value": 0.1, "interval95": [None, None]}, "weaknesses": ["Nights."],
+    }  # fmt: skip
+    told = service.ask("GET", "/v1/model").json()
+    assert told["scores"] == scores
+    assert told["span"] == ["2025-01-01T00:00:00Z", "2026-02-28T23:00:00Z"]
+    assert {name: told[name] for name in ("method", "baselines", "skill", "weaknesses")} == {
+        name: card[name] for name in ("method", "baselines", "skill", "weaknesses")
+    }
+
+
 def test_metrics_count_by_route_and_never_by_id(service: Any) -> None:
     service.know(secret_bin=10)
     service.ask("GET", "/v1/bins/secret-bin")
