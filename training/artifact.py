@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def save(model: FillModel, folder: Path) -> None:
-    """Write a model as a folder: model.json, boosters/*.txt and profiles.parquet; whole or not at all.
+    """Write a model as a folder: model.json, boosters/ and profiles.parquet; whole or not at all.
 
     Replaces a model that lies there; raises InputError if something else does.
     """
@@ -40,16 +42,20 @@ def save(model: FillModel, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         draft = Path(scratch) / "model"
-        (draft / "boosters").mkdir(parents=True)
-        for level, booster in zip(LEARNED, model.boosters.boosters, strict=True):
-            booster.save_model(draft / "boosters" / f"q{round(level * 100):02d}.txt")
+        for name, booster in model.boosters.files.items():
+            path = draft / "boosters" / f"{name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            booster.save_model(path)
         _profiles_frame(model.profiles).to_parquet(draft / "profiles.parquet", index=False)
+        files = sorted(path for path in draft.rglob("*") if path.is_file())
         described = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "features": list(model.feature_names),
             "streams": list(model.streams),
             "quantiles": LEARNED.tolist(),
+            "own_weight": {str(code): share for code, share in model.boosters.weight.items()},
+            "sha256": {path.relative_to(draft).as_posix(): _digest(path.read_bytes()) for path in files},
             "noise": model.noise,
             "doubt": model.doubt,
             "calibration": model.calibration.to_json(),
@@ -68,10 +74,14 @@ def load(folder: Path) -> FillModel:
 
     described = _described(folder)
     try:
-        boosters = tuple(_booster(folder / "boosters" / f"q{round(level * 100):02d}.txt") for level in LEARNED)
+        digests = dict(described["sha256"])
+        weight = {int(code): float(share) for code, share in described["own_weight"].items()}
+        boosters = QuantileBoosters.of_files(
+            lambda name: lgb.Booster(model_str=_whole(folder, f"boosters/{name}.txt", digests).decode()), weight
+        )
         model = FillModel(
-            profiles=_profiles(pd.read_parquet(folder / "profiles.parquet")),
-            boosters=QuantileBoosters(boosters),
+            profiles=_profiles(pd.read_parquet(io.BytesIO(_whole(folder, "profiles.parquet", digests)))),
+            boosters=boosters,
             calibration=Calibration.from_json(described["calibration"]),
             settings=ModelSettings(**described["settings"]),
             streams=tuple(described["streams"]),
@@ -82,19 +92,23 @@ def load(folder: Path) -> FillModel:
         )
     except (OSError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error
-    if any(booster.feature_name() != list(model.feature_names) for booster in boosters):
+    if any(booster.feature_name() != list(model.feature_names) for booster in boosters.files.values()):
         raise _foreign(folder, "has boosters of other features than its model.json names")
     if model.feature_names != feature_names():
         raise _foreign(folder, "was trained on other features than this version of Brimcast makes")
     return model
 
 
-def _booster(path: Path) -> lgb.Booster:
-    """The booster of a text file; LightGBM ends the whole process at a text that was cut off, so its end is sought."""
-    text = path.read_text()
-    if "\nend of trees\n" not in text or "\nend of parameters\n" not in text:
-        raise ValueError(f"{path.name} was cut off")
-    return lgb.Booster(model_str=text)
+def _whole(folder: Path, name: str, digests: dict[str, str]) -> bytes:
+    """A file as it was saved: LightGBM ends the whole process at a text that was cut off or changed."""
+    content = (folder / name).read_bytes()
+    if _digest(content) != digests[name]:
+        raise ValueError(f"{name} is not the file that was saved: its SHA-256 differs from that in model.json")
+    return content
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _described(folder: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
     "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
     "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
-    "Thirteen pooled LightGBM boosters give quantiles of the rise at horizons up to 72 hours.",
+    "LightGBM boosters, pooled and one set for each stream, give 13 quantiles of the rise at horizons up to 72 hours.",
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
     "Their probabilities are recalibrated by stream and horizon on every other four weeks, held back from a first fit.",
     "From 72 hours to 14 days the bin's own rates accumulate, with a spread learned from the same weeks.",
@@ -189,7 +189,7 @@ class FillModel:
             self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
         )
         features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
-        near = self.boosters.predict(features.matrix, features.level)
+        near = self.boosters.predict(features)
         near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
         near = monotone(np.clip(near, 0, 100))
         ahead = np.concatenate([NEAR_H[-1:], FAR_H])
@@ -238,7 +238,7 @@ def _calibrate(boosters: QuantileBoosters, late: Examples) -> tuple[Calibration,
     if not len(late.rise):
         return Calibration.identity(), 4.0, 0.3
     truth = late.rise + late.features.level
-    quantiles = np.sort(boosters.predict(late.features.matrix, late.features.level), axis=1)
+    quantiles = np.sort(boosters.predict(late.features), axis=1)
     calibration = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
     middle = quantiles[:, MEDIAN - 1]
     hope = late.features.column("expected_pace_pct")

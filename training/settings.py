@@ -14,9 +14,9 @@ class ModelSettings(BaseModel):
         default=None, description="ISO code of the country whose public holidays count", examples=["CZ"]
     )
     examples: int = Field(default=120_000, gt=0, description="at most so many rows for the boosters to learn from")
-    trees: int = Field(default=200, gt=0, description="trees of each booster")
+    trees: int = Field(default=110, gt=0, description="trees of each booster")
     leaves: int = Field(default=63, gt=1, description="leaves of each tree")
-    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    learning_rate: float = Field(default=0.08, gt=0, le=1)
     leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
     outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
