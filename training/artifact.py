@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data.errors import InputError
+from training.accumulation import Accumulation
 from training.boosters import QuantileBoosters
 from training.calendar import WEEK_H
 from training.calibration import Calibration
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def save(model: FillModel, folder: Path) -> None:
@@ -56,8 +57,7 @@ def save(model: FillModel, folder: Path) -> None:
             "quantiles": LEARNED.tolist(),
             "own_weight": {str(code): share for code, share in model.boosters.weight.items()},
             "sha256": {path.relative_to(draft).as_posix(): _digest(path.read_bytes()) for path in files},
-            "noise": model.noise,
-            "doubt": model.doubt,
+            "accumulation": model.accumulation.to_json(),
             "calibration": model.calibration.to_json(),
             "settings": model.settings.model_dump(),
             "card": {"git_commit": git_commit(), **model.card},
@@ -86,8 +86,7 @@ def load(folder: Path) -> FillModel:
             settings=ModelSettings(**described["settings"]),
             streams=tuple(described["streams"]),
             feature_names=tuple(described["features"]),
-            noise=float(described["noise"]),
-            doubt=float(described["doubt"]),
+            accumulation=Accumulation.from_json(described["accumulation"]),
             card=described["card"],
         )
     except (OSError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.resistance import Resistance
+
 NEAR_H = np.array([0, 1, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48, 60, 72], dtype=float)
 FAR_H = np.arange(84, 337, 12, dtype=float)
 HORIZONS_H = np.concatenate([NEAR_H, FAR_H])
@@ -32,14 +34,18 @@ def monotone(values: np.ndarray) -> np.ndarray:
     return np.sort((up + down) / 2, axis=2)
 
 
-def go_on(near: np.ndarray, growth: np.ndarray, noise: float, doubt: float) -> np.ndarray:
-    """(n, H, 13) over all HORIZONS_H from the learned (n, 16, 13): beyond 72 h the bin's own rates accumulate.
+def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.ndarray, held: Resistance) -> np.ndarray:
+    """(n, H, 13) over all HORIZONS_H from the learned (n, 16, 13) and what the bin's own rates add since as_of.
 
-    growth (n, 21): points expected from 72 h on, at FAR_H. The median moves on with it; the spread grows as that of
-    a compound Poisson process at an uncertain rate: its variance adds noise x growth + (doubt x growth) squared.
+    gained (n, H, 13): quantiles of the points expected to be gathered by HORIZONS_H. Added to the level now, whose
+    spread they widen, and slowed by the resistance of bins of `stream` (n,), they are believed where the boosters are
+    not: `trust` (n, 16) is the share of these. Beyond 72 h both go on from there by what is gathered after it.
     """
-    last = near[:, -1:, :]
-    middle = last[:, :, MEDIAN - 1 : MEDIAN]
-    spread = np.sqrt(noise * growth + (doubt * growth) ** 2)[:, :, None] * NORMAL
-    wider = np.sign(NORMAL) * np.sqrt((last - middle) ** 2 + spread**2)
-    return np.concatenate([near, middle + growth[:, :, None] + wider], axis=1)
+    k = len(NEAR_H)
+    now = held.gathered(near[:, :1, :], stream)
+    middle = now[:, :, MEDIAN - 1 : MEDIAN]
+    rise = gained[:, :, MEDIAN - 1 : MEDIAN]
+    own = middle + rise + np.sign(NORMAL) * np.sqrt((now - middle) ** 2 + (gained - rise) ** 2)
+    joined = trust[:, :, None] * near + (1 - trust[:, :, None]) * held.level(own[:, :k], stream)
+    last = held.gathered(joined[:, -1:], stream)
+    return np.concatenate([joined, held.level(last + own[:, k:] - own[:, k - 1 : k], stream)], axis=1)

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LinearRegression
 
 from data.health import RECENT_DAYS
 from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, microseconds
+from training.accumulation import Accumulation
 from training.boosters import QuantileBoosters
 from training.calendar import holiday_days
 from training.calibration import Calibration
@@ -19,7 +19,7 @@ from training.curriculum import plan
 from training.examples import Asks, Examples, chunks, learn_examples, situations_of
 from training.features import horizon_features
 from training.forecast import FillForecast
-from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, go_on, monotone, with_ends
+from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, go_on, monotone, with_ends
 from training.practice import known_by
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.settings import ModelSettings
@@ -33,7 +33,7 @@ METHOD = (
     "LightGBM boosters, pooled and one set for each stream, give 13 quantiles of the rise at horizons up to 72 hours.",
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
     "Their probabilities are recalibrated by stream and horizon on every other four weeks, held back from a first fit.",
-    "From 72 hours to 14 days the bin's own rates accumulate, with a spread learned from the same weeks.",
+    "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
     "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
 )
 
@@ -55,8 +55,7 @@ class FillModel:
     settings: ModelSettings
     streams: tuple[str, ...]
     feature_names: tuple[str, ...]
-    noise: float
-    doubt: float
+    accumulation: Accumulation
     card: dict[str, Any]
 
     HISTORY_DAYS: ClassVar[int] = 35
@@ -87,11 +86,12 @@ class FillModel:
         )
         taught = _taught(examples)
         first = _boosters(examples.take(np.flatnonzero(taught)), chosen, say, "first fit, without the weeks held back")
-        calibration, noise, doubt = _calibrate(first, examples.take(np.flatnonzero(~taught)))
+        calibration = _calibrate(first, examples.take(np.flatnonzero(~taught)))
+        accumulation = Accumulation.learn(past, microsecond(end), lesson.profiles, examples, rng)
         boosters = _boosters(examples, chosen, say, "final fit")
         card = _card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
-        return cls(lesson.profiles, boosters, calibration, chosen, streams, names, noise, doubt, card)
+        return cls(lesson.profiles, boosters, calibration, chosen, streams, names, accumulation, card)
 
     @property
     def version(self) -> str:
@@ -192,13 +192,15 @@ class FillModel:
         near = self.boosters.predict(features)
         near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
         near = monotone(np.clip(near, 0, 100))
-        ahead = np.concatenate([NEAR_H[-1:], FAR_H])
-        moments = asks.as_of[some][:, None] + (ahead * HOUR_US).astype(np.int64)
+        moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
         rows = np.broadcast_to(some[:, None], moments.shape)
         total = gathered.at(clock.local_s(moments, rows), rows)
-        growth = np.maximum(total[:, 1:] - total[:, :1], 0) / NANO * found.pace[some][:, None]
+        pace, doubt = self.accumulation.pace({n: c[some] for n, c in found.columns.items()}, asks.code[some] >= 0)
+        gained = self.accumulation.gained((total - total[:, :1]) / NANO * pace[:, None], doubt)
+        trust = self.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
+        held = self.accumulation.resistance
         values = np.full((len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
-        values[some] = monotone(with_ends(go_on(near, growth, self.noise, self.doubt)))
+        values[some] = monotone(with_ends(go_on(near, gained, trust, asks.streams[some], held)))
         status, reasons = found.health.status, found.health.reasons()
         own = asks.code >= 0
         evidence = np.where(own, self.profiles.evidence_h_[np.maximum(asks.code, 0)], 0.0)
@@ -233,24 +235,12 @@ def _boosters(
     )  # fmt: skip
 
 
-def _calibrate(boosters: QuantileBoosters, late: Examples) -> tuple[Calibration, float, float]:
-    """The calibration, and how the spread grows with the expected rise: its noise and its doubt (see `grid.go_on`)."""
+def _calibrate(boosters: QuantileBoosters, late: Examples) -> Calibration:
     if not len(late.rise):
-        return Calibration.identity(), 4.0, 0.3
+        return Calibration.identity()
     truth = late.rise + late.features.level
     quantiles = np.sort(boosters.predict(late.features), axis=1)
-    calibration = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
-    middle = quantiles[:, MEDIAN - 1]
-    hope = late.features.column("expected_pace_pct")
-    usable = (truth < 95) & (middle < 90) & (hope > 0)
-    if usable.sum() < 100:
-        return calibration, 4.0, 0.3
-    squared = np.minimum((truth - middle)[usable] ** 2, 2500.0)
-    parts = np.column_stack([np.ones(usable.sum()), hope[usable], hope[usable] ** 2])
-    # The spread at the level itself is in the quantiles at 72 h already; only what grows with the rise is taken.
-    weight = 1 / (1 + hope[usable])
-    growth = LinearRegression(positive=True, fit_intercept=False).fit(parts, squared, sample_weight=weight).coef_
-    return calibration, float(max(growth[1], 0.5)), float(np.sqrt(max(growth[2], 0.01)))
+    return Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
 
 
 def _card(

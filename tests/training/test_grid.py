@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, go_on, monotone, with_ends
+from training.resistance import Resistance
 
+TRUSTED = np.ones((1, len(NEAR_H)))
+MIXED = np.array(["mixed"], dtype=object)
 ANY = npst.arrays(float, (2, 4, 5), elements=st.floats(-50, 150))
 
 
@@ -52,17 +55,20 @@ def test_the_tails_go_on_as_they_end() -> None:
     np.testing.assert_array_equal(ends[:, 1:-1], values)
 
 
-def test_beyond_three_days_the_median_moves_on_with_the_growth_and_the_spread_widens() -> None:
-    growth = (FAR_H - 72)[None] * 0.5
-    whole = go_on(near_of(4.0), growth, noise=2.0, doubt=0.3)
+def test_beyond_three_days_the_forecast_goes_on_by_what_is_gathered_after_them() -> None:
+    near, rise = near_of(4.0), 0.5 * HORIZONS_H[None, :, None]
+    whole = go_on(near, rise + np.zeros(13), TRUSTED, MIXED, Resistance.none())
     assert whole.shape == (1, len(HORIZONS_H), len(LEARNED))
-    np.testing.assert_array_equal(whole[:, : len(NEAR_H)], near_of(4.0))
-    middle = whole[0, :, MEDIAN - 1]
-    np.testing.assert_allclose(middle[len(NEAR_H) :], 102 + growth[0])
-    width = whole[0, :, -1] - whole[0, :, 0]
-    assert (np.diff(width[len(NEAR_H) - 1 :]) > 0).all()
+    np.testing.assert_allclose(whole[:, : len(NEAR_H)], near)
+    np.testing.assert_allclose(whole[0, -len(FAR_H) :, MEDIAN - 1], 102 + 0.5 * (FAR_H - 72))
 
 
 def test_a_bin_that_gathers_nothing_stays_as_it_is_after_three_days() -> None:
-    whole = go_on(near_of(4.0), np.zeros((1, len(FAR_H))), noise=2.0, doubt=0.3)
+    whole = go_on(near_of(4.0), np.zeros((1, len(HORIZONS_H), 13)), TRUSTED, MIXED, Resistance.none())
     np.testing.assert_allclose(whole[:, len(NEAR_H) :], np.repeat(near_of(4.0)[:, -1:], len(FAR_H), axis=1))
+
+
+def test_where_boosters_are_not_trusted_the_level_now_and_the_own_rates_speak_alone() -> None:
+    gained = 0.5 * HORIZONS_H[None, :, None] + np.zeros(13)
+    whole = go_on(near_of(4.0), gained, np.zeros((1, len(NEAR_H))), MIXED, Resistance.none())
+    np.testing.assert_allclose(whole, 30 + 4.0 * NORMAL + gained)

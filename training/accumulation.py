@@ -1,0 +1,239 @@
+"""What bins gather in the days to come, from their own rates alone: no booster is asked outside what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+
+from data.cycles import Cycles, find_cycles
+from data.health import RIM_PCT
+from data.history import History
+from data.reports import known_reports
+from data.sequences import HOUR_US, MILLI, Archive, search
+from training.calendar import Clock
+from training.examples import Examples
+from training.grid import NEAR_H, NORMAL
+from training.profiles import NANO, Accumulated, FillRateProfiles
+from training.resistance import Resistance
+
+AHEAD_H = (48.0, 168.0)
+PACE_DAYS = 28.0
+DRIFTS = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])
+STRANGER_DRIFT = 0.75
+LONGEST_SPAN_H = 72.0
+MOST = 20_000
+FEWEST = 100
+LEAST_PCT = 2.0
+REACH_PCT = np.arange(0.0, 135.0, 5.0)
+ENOUGH = 100.0
+LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
+PACE_COLUMNS = ("pace_672h", "rough_672h", "step_h", "profile_pct_per_day")
+
+
+@dataclass(frozen=True)
+class Accumulation:
+    """How what a bin gathers departs from what its profile expects.
+
+    drift: standard deviation of bins' paces (rise over expected rise); drift_new: the same of bins that the profiles
+    do not know; noise: points of variance that each point gathered adds (deposits come in lumps); doubt: what remains
+    unknown of the pace however much was seen; support (16, 27): on how many bin-days the boosters saw a horizon of at
+    least NEAR_H whose expected level was at least REACH_PCT; resistance: how much slower fuller bins fill.
+    """
+
+    drift: float
+    drift_new: float
+    noise: float
+    doubt: float
+    support: np.ndarray
+    resistance: Resistance
+
+    @classmethod
+    def default(cls) -> Accumulation:
+        """Where there was nothing to learn from."""
+        return cls(
+            0.3, STRANGER_DRIFT, 4.0, 0.2, np.full((len(NEAR_H), len(REACH_PCT)), 10 * ENOUGH), Resistance.none()
+        )
+
+    @classmethod
+    def learn(
+        cls, history: History, until: int, profiles: FillRateProfiles, examples: Examples, rng: np.random.Generator
+    ) -> Accumulation:
+        """From what bins gathered in the week after moments of the past, emptied or not: nothing is selected.
+
+        The rises of all fill cycles of the week count, but for spans that begin at the rim, and are held against the
+        rise expected in the same spans.
+        """
+        key = pd.DataFrame({"bin": examples.bin_ids, "as_of": examples.as_of})
+        rows = np.flatnonzero(~key.duplicated().to_numpy())
+        rows = np.sort(rng.choice(rows, MOST, replace=False)) if len(rows) > MOST else rows
+        columns = {name: examples.features.column(name)[rows] for name in (*PACE_COLUMNS, "bin")}
+        past = Past.of(history, until, profiles)
+        resistance = past.resistance()
+        risen, expected, per_day = past.after(examples.bin_ids[rows], examples.as_of[rows])
+        # The profile of the row's own fold has not seen what came true.
+        expected = expected * (columns["profile_pct_per_day"] / np.maximum(per_day, 1e-9))[:, None]
+        usable = np.isfinite(risen) & (expected > LEAST_PCT)
+        known = usable & (columns["bin"] >= 0)[:, None]
+        support = _support(examples)
+        default = cls.default()
+        if known[:, -1].sum() < FEWEST:
+            return cls(default.drift, default.drift_new, default.noise, default.doubt, support, resistance)
+        drift = _best_drift(risen, expected, columns, known)
+        new = usable[:, -1] & (columns["bin"] < 0)
+        drift_new = STRANGER_DRIFT
+        if new.sum() >= FEWEST:
+            ratio = np.log((np.maximum(risen, 0) + LEAST_PCT)[new, -1] / (expected + LEAST_PCT)[new, -1])
+            drift_new = float(np.clip(1.48 * np.median(np.abs(ratio)), drift, 2))
+        pace, variance = _posterior(columns, drift, drift_new)
+        hope = (expected * pace[:, None])[known]
+        left = (variance[:, None] * np.ones_like(expected))[known] * hope**2
+        squared = np.minimum((risen[known] - hope) ** 2, (30 + hope) ** 2)
+        parts = np.column_stack([np.ones(len(hope)), hope, hope**2])
+        weight = (20 + 3 * hope + 0.03 * hope**2) ** -2.0  # of squares, whose own spread grows with their size
+        found = LinearRegression(positive=True, fit_intercept=False).fit(parts, squared - left, sample_weight=weight)
+        noise, doubt = float(np.clip(found.coef_[1], 1.0, 30.0)), float(np.sqrt(np.clip(found.coef_[2], 0.01, 1.0)))
+        return cls(drift, drift_new, noise, doubt, support, resistance)
+
+    def pace(self, columns: Mapping[str, np.ndarray], known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) the pace to go on with, and its variance: the recent pace, drawn toward 1 as far as it is uncertain."""
+        return _posterior({**columns, "bin": np.where(known, 0, -1)}, self.drift, self.drift_new)
+
+    def gained(self, hope: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """(n, H, 13) quantiles of what is gathered where `hope` (n, H) points are expected at a pace of `variance`.
+
+        A gamma distribution with mean hope and variance noise x hope + (variance + doubt squared) x hope squared, its
+        quantiles by Wilson and Hilferty (1931): the cube root of a gamma is nearly normal.
+        """
+        mean = np.maximum(hope, 1e-6)[:, :, None]
+        narrow = (self.noise / mean + (variance + self.doubt**2)[:, None, None]) / 9
+        return mean * np.maximum(1 - narrow + NORMAL * np.sqrt(narrow), 0) ** 3
+
+    def trust(self, projected: np.ndarray) -> np.ndarray:
+        """(n, 16) how far boosters are believed at NEAR_H where they lead to `projected` (n, 16) percent, 0 to 1."""
+        step = REACH_PCT[1] - REACH_PCT[0]
+        place = np.clip(np.nan_to_num(projected), 0, REACH_PCT[-1]) / step
+        low = np.minimum(place.astype(int), len(REACH_PCT) - 2)
+        row = np.arange(len(NEAR_H))
+        seen = self.support[row, low] + (place - low) * (self.support[row, low + 1] - self.support[row, low])
+        return seen / (seen + ENOUGH)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for model.json."""
+        return {
+            "drift": self.drift, "drift_new": self.drift_new, "noise": self.noise, "doubt": self.doubt,
+            "support": self.support.tolist(), "resistance": self.resistance.to_json(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Accumulation:
+        """From the values of `to_json`."""
+        numbers = {name: float(values[name]) for name in ("drift", "drift_new", "noise", "doubt")}
+        support = np.array(values["support"], dtype=float)
+        return cls(**numbers, support=support, resistance=Resistance.from_json(values["resistance"]))
+
+
+def _posterior(columns: Mapping[str, np.ndarray], drift: float, drift_new: float) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) pace and its variance: prior 1 with `drift`, evidence of four weeks, whose roughness leaves it open."""
+    spans = PACE_DAYS * 24 / np.maximum(np.nan_to_num(columns["step_h"], nan=24.0), 0.1)
+    hope = np.maximum(PACE_DAYS * columns["profile_pct_per_day"], 1e-6)
+    # Roughness from span to span is mostly the sensor's, which does not add up: a tenth of it counts.
+    error = LUMP_PCT / hope + ROUGH_SHARE * np.nan_to_num(columns["rough_672h"], nan=1e3) ** 2 * spans / hope**2
+    prior = np.where(columns["bin"] >= 0, drift, drift_new) ** 2
+    share = prior / (prior + error + 1e-9)
+    return 1 + share * (np.clip(columns["pace_672h"], 0.2, 5) - 1), prior * (1 - share)
+
+
+def _best_drift(risen: np.ndarray, expected: np.ndarray, columns: dict[str, np.ndarray], known: np.ndarray) -> float:
+    """The drift whose paces miss the rises by the least, in the mean of absolute errors relative to the rise."""
+    misses = []
+    for drift in DRIFTS.tolist():
+        hope = expected * _posterior(columns, drift, drift)[0][:, None]
+        misses.append((np.abs(risen - hope) / (10 + expected))[known].mean())
+    return float(DRIFTS[int(np.argmin(misses))])
+
+
+@dataclass(frozen=True)
+class Past:
+    """All readings of a history in fill cycles, with what the profiles expected.
+
+    ids, streams (b,) of the bins; per_day (b,) percent; risen, expected (n,) thousandths of a percent since the reading
+    before; usable (n,) bool: of one fill cycle, from below the rim, not too long; until: microseconds
+    """
+
+    ids: np.ndarray
+    streams: np.ndarray
+    per_day: np.ndarray
+    cycles: Cycles
+    risen: np.ndarray
+    expected: np.ndarray
+    usable: np.ndarray
+    until: int
+
+    @classmethod
+    def of(cls, history: History, until: int, profiles: FillRateProfiles) -> Past:
+        """What was known at `until`, microseconds."""
+        archive = Archive.of(history)
+        ids = archive.bin_ids.to_numpy(object)
+        moment = np.full(len(ids), until)
+        cycles = find_cycles(archive.sequences(ids, moment, None), known_reports(history, ids, moment, None))
+        s = cycles.sequences
+        known = history.bins.unique.reindex(ids)
+        streams = known["stream"].fillna("mixed").to_numpy(object)
+        zones = known["timezone"].fillna("UTC").to_numpy(object)
+        gathered = Accumulated.of(profiles.table, profiles.rows(ids, streams))
+        clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
+        total = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
+        before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
+        usable = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)
+        expected = (total - s.lag(total, 1, 0)) // int(NANO / MILLI)
+        return cls(ids, streams, gathered.per_day, cycles, s.fill - before, expected, usable, until)
+
+    def resistance(self) -> Resistance:
+        """From single spans; the level is told by the readings before them, so that noise is not taken for a fall."""
+        s, cycle = self.cycles.sequences, self.cycles.cycle
+        a, b, c = (s.lag(s.fill, k, 0) for k in (2, 3, 4))
+        level = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)) / MILLI
+        rows = self.usable & (s.lag(cycle, 4, -1) == cycle)
+        stream = self.streams[s.seq[rows]]
+        return Resistance.learn(level[rows], self.risen[rows] / MILLI, self.expected[rows] / MILLI, stream)
+
+    def after(self, bin_ids: np.ndarray, as_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points risen within AHEAD_H (k,) after `as_of` (m,), and expected in the same spans, both (m, k); (m,) a day.
+
+        NaN where half of the time or more was not seen, or lies after `until`. Times in microseconds.
+        """
+        s = self.cycles.sequences
+        owner = pd.Index(self.ids).get_indexer(pd.Index(bin_ids))
+        low, high = s.offsets[:-1][owner], s.offsets[1:][owner]
+        end = as_of[:, None] + (np.array(AHEAD_H) * HOUR_US).astype(np.int64)
+        first = search(s.measured, low, high, as_of, right=True)
+        last = np.stack([search(s.measured, low, high, moment, right=True) for moment in end.T], axis=1)
+        first = np.minimum(first[:, None] + 1, last)
+        parts = self.risen, self.expected, (s.measured - s.lag(s.measured, 1, 0)) // 1_000_000
+        sums = [np.concatenate([[0], np.cumsum(np.where(self.usable, part, 0))]) for part in parts]
+        risen, expected, seen = (part[last] - part[first] for part in sums)
+        enough = (seen >= np.array(AHEAD_H) * 3600 / 2) & (end <= self.until)
+        return np.where(enough, risen / MILLI, np.nan), expected / MILLI, self.per_day[owner]
+
+
+def _support(examples: Examples) -> np.ndarray:
+    """(16, 27) distinct days of bins with an example at least as far ahead and expected to be at least as full."""
+    day, _ = pd.factorize(examples.bin_ids)
+    day = day * 100_000 + examples.as_of // (24 * HOUR_US)
+    reach = np.floor(np.nan_to_num(examples.features.column("projected_pct")) / (REACH_PCT[1] - REACH_PCT[0])).astype(
+        int
+    )
+    reach = np.clip(reach, 0, len(REACH_PCT) - 1)
+    far = np.clip(np.searchsorted(NEAR_H, examples.horizon_h, side="right") - 1, 0, len(NEAR_H) - 1)
+    # Of each day, horizon and reach count the first; then how many lie at least so far out in both.
+    support = np.zeros((len(NEAR_H), len(REACH_PCT)))
+    for h in range(len(NEAR_H)):
+        frame = pd.DataFrame({"day": day, "reach": reach})[far >= h]
+        furthest = frame.groupby("day")["reach"].max()
+        support[h] = np.bincount(furthest, minlength=len(REACH_PCT))[::-1].cumsum()[::-1]
+    return support

@@ -1,0 +1,75 @@
+"""How much slower bins fill the fuller they are: people press, turn to the next bin, or the sensor sees no further."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LEVELS_PCT = np.array([0.0, 20.0, 40.0, 60.0, 70.0, 80.0, 85.0, 90.0, 95.0])
+PRIOR_PCT = 200.0
+SLOWEST, FASTEST = 0.5, 1.1
+FAR_PCT = 1e5
+
+
+@dataclass(frozen=True)
+class Resistance:
+    """Rise over expected rise by level: a bin at level x gathers `ease(x)` points where its profile expects one.
+
+    streams (s,) names; ease (s + 1, 9): between LEVELS_PCT and beyond the last, the first row for any other stream.
+    """
+
+    streams: tuple[str, ...]
+    ease: np.ndarray
+
+    @classmethod
+    def none(cls) -> Resistance:
+        """Bins fill as fast when they are nearly full."""
+        return cls((), np.ones((1, len(LEVELS_PCT))))
+
+    @classmethod
+    def learn(cls, level: np.ndarray, risen: np.ndarray, expected: np.ndarray, stream: np.ndarray) -> Resistance:
+        """From spans (k,) with the level before them, points risen and expected, and the stream.
+
+        Streams are shrunk toward all together, and those toward 1, as if by PRIOR_PCT points expected.
+        """
+        band = np.clip(np.searchsorted(LEVELS_PCT, level, side="right") - 1, 0, len(LEVELS_PCT) - 2)
+        code, names = pd.factorize(pd.Series(stream, dtype=object), sort=True)
+        shape = (len(names), len(LEVELS_PCT) - 1)
+        key = code * shape[1] + band
+        sums = [np.bincount(key, weights=w, minlength=shape[0] * shape[1]).reshape(shape) for w in (risen, expected)]
+        everyone = (sums[0].sum(axis=0) + PRIOR_PCT) / (sums[1].sum(axis=0) + PRIOR_PCT)
+        own = (sums[0] + PRIOR_PCT) / (sums[1] + PRIOR_PCT)
+        ease = np.clip(np.vstack([everyone[None], own]), SLOWEST, FASTEST)
+        return cls(tuple(str(n) for n in names), np.hstack([ease, ease[:, -1:]]))
+
+    def gathered(self, level: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """(n, ...) points that must be expected for a bin to come from 0 to `level` (n, ...); `stream` (n,)."""
+        return self._through(level, stream, inverse=False)
+
+    def level(self, gathered: np.ndarray, stream: np.ndarray) -> np.ndarray:
+        """(n, ...) the level after so many points expected: the inverse of `gathered`."""
+        return self._through(gathered, stream, inverse=True)
+
+    def _through(self, values: np.ndarray, stream: np.ndarray, *, inverse: bool) -> np.ndarray:
+        row = pd.Index(self.streams).get_indexer(pd.Index(stream)) + 1
+        out = np.empty_like(values)
+        for r in np.unique(row):  # a handful of streams
+            levels = np.concatenate([[-FAR_PCT], LEVELS_PCT, [FAR_PCT]])
+            per_point = 1 / np.concatenate([self.ease[r, :1], self.ease[r]])
+            total = np.concatenate([[0.0], np.cumsum(np.diff(levels) * per_point)])
+            total -= total[1]
+            mine = row == r
+            out[mine] = np.interp(values[mine], total, levels) if inverse else np.interp(values[mine], levels, total)
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for model.json."""
+        return {"streams": list(self.streams), "ease": self.ease.tolist()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Resistance:
+        """From the values of `to_json`."""
+        return cls(tuple(str(s) for s in values["streams"]), np.array(values["ease"], dtype=float))
