@@ -115,7 +115,7 @@ class FillForecast:
         right = int(np.clip(np.searchsorted(self.levels, 1 - probability, side="left"), 1, len(self.levels) - 1))
         share = (1 - probability - self.levels[right - 1]) / (self.levels[right] - self.levels[right - 1])
         curve = self.values[:, :, right - 1] + share * (self.values[:, :, right] - self.values[:, :, right - 1])
-        hours = _reached(curve, self.horizons_h, full)
+        hours = reached(curve, self.horizons_h, full)
         never = np.isnan(hours)
         moved = np.where(never, 0.0, hours) * 3.6e9
         return np.where(never, np.datetime64("NaT", "us"), self.as_of + moved.astype("timedelta64[us]"))
@@ -159,19 +159,19 @@ class FillForecast:
         return np.broadcast_to(np.asarray(self.full_pct if full_pct is None else full_pct, dtype=float), (len(self),))
 
     def _probability_full(self, values: np.ndarray, full: np.ndarray) -> np.ndarray:
-        below = _reached(values, self.levels, full)
+        below = reached(values, self.levels, full)
         probability = np.where(np.isnan(below), 0.0, 1.0 - below)
         return np.where(np.isnan(values).any(axis=1), np.nan, probability)
 
 
-def _reached(curves: np.ndarray, scale: np.ndarray, sought: np.ndarray) -> np.ndarray:
+def reached(curves: np.ndarray, scale: np.ndarray, sought: np.ndarray) -> np.ndarray:
     """(n,) where on `scale` (k,) the rising curves (n, k) reach `sought` (n,), by interpolation; NaN where nowhere."""
-    reached = curves >= sought[:, None]
-    first = reached.argmax(axis=1)
+    there = curves >= sought[:, None]
+    first = there.argmax(axis=1)
     rows = np.arange(len(curves))
     before = np.maximum(first - 1, 0)
     low, high = curves[rows, before], curves[rows, first]
     rise = np.where(high > low, high - low, 1.0)
     part = np.where(first > 0, (sought - low) / rise, 0.0)
     place = scale[before] + part * (scale[first] - scale[before])
-    return np.where(reached.any(axis=1), place, np.nan)
+    return np.where(there.any(axis=1), place, np.nan)

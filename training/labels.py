@@ -62,7 +62,7 @@ def label(
         good &= np.abs(lines.hours[target] - end_us / HOUR_US) <= tolerance_h
         good &= lines.time_us[target] > start_us
         good &= _untouched(lines, emptied, code, last, target, end_us / HOUR_US + margin_h)
-        y = _smoothed(lines, np.cumsum(emptied), code, target)
+        y = smoothed(lines, np.cumsum(emptied), code, target)
     else:
         if emptyings is None:
             raise InputError(
@@ -169,7 +169,7 @@ def _untouched(
     return (begins_h >= until_h) & (cycle[target] == cycle[last])
 
 
-def _smoothed(lines: Timelines, cycle: np.ndarray, code: np.ndarray, target: np.ndarray) -> np.ndarray:
+def smoothed(lines: Timelines, cycle: np.ndarray, code: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Median of the target row and its two neighbours; the mean of two where one is missing or far; else the row."""
     value = lines.value[target]
     sides = []
