@@ -1,4 +1,4 @@
-"""`brimcast data`: simulate | check | load."""
+"""`brimcast data`: simulate | check | load | migrate."""
 
 import json
 import sys
@@ -9,7 +9,9 @@ import typer
 
 from data.console import check_outputs, example, make_app, run
 
-app = make_app("data", "Readings and cities: simulate a city, check a table of readings, load one into a store.")
+app = make_app(
+    "data", "Readings and cities: simulate a city, check a table of readings, load one into a store, keep the store."
+)
 
 READINGS = typer.Option(
     ..., "--readings", metavar="FILE|URL", help="Readings: CSV (plain or .gz), Parquet or a database URL."
@@ -21,6 +23,9 @@ OUT = typer.Option(..., "--out", metavar="DIR", help="The folder to write into; 
 REJECTED = typer.Option(None, "--rejected", metavar="OUT.csv", help="Write the rows set aside here, with reasons.")
 FOUND = typer.Option(None, "--emptyings", metavar="OUT.csv", help="Write the emptyings found here.")
 MAPPING = typer.Option([], "--map", metavar="OURS=THEIRS", help="Read a foreign column: fill_pct=Fullness. Repeatable.")
+STORE = typer.Option(
+    None, "--store", metavar="URL", help="The store: sqlite:///store.db or postgresql://... [default: BRIMCAST_STORE]"
+)
 
 
 @app.command(epilog=example("brimcast data simulate --bins 200 --days 180 --seed 0 --out city"))
@@ -80,12 +85,7 @@ def check(
 @app.command(epilog=example("brimcast data load --readings readings.csv --bins bins.csv --store sqlite:///store.db"))
 def load(
     readings: str = READINGS,
-    store: str | None = typer.Option(
-        None,
-        "--store",
-        metavar="URL",
-        help="The store: sqlite:///store.db or postgresql://... [default: BRIMCAST_STORE]",
-    ),
+    store: str | None = STORE,
     bins: str | None = BINS,
     emptyings: str | None = EMPTYINGS,
     timezone: str | None = TIMEZONE,
@@ -103,7 +103,7 @@ def load(
         say("reading and cleaning")
         inputs = read_inputs(readings, bins, emptyings, mapping=read_mapping(mapping), timezone=timezone)
     need_readings(inputs, readings)
-    with Store(read_settings(store=store).store) as opened:
+    with Store.of(read_settings(store=store)) as opened:
         done = {}
         if inputs.bins is not None:
             done["bins"] = opened.put_bins(inputs.bins)
@@ -118,6 +118,32 @@ def load(
             if names:
                 print(f"Ignored columns of {table}: {', '.join(names)}", file=sys.stderr)
         typer.echo(f"Store: {shown(opened.url)}")
+
+
+@app.command(epilog=example("brimcast data migrate --store postgresql://brimcast@db.city.example/brimcast"))
+def migrate(
+    store: str | None = STORE,
+    to: str | None = typer.Option(None, "--to", metavar="REVISION", help="Another revision than the newest: 0001."),
+) -> None:
+    """Bring a store's tables to the revision that this Brimcast works with. Its data stay; back it up all the same.
+
+    The service and `load` do it when they start, unless BRIMCAST_STORE_MIGRATE is false.
+    """
+    from data.connections import Connections
+    from data.databases import shown
+    from data.migration import migrate as migrate_store
+    from data.migration import revisions
+    from data.progress import working
+    from data.settings import read_settings
+
+    settings, target = read_settings(store=store), to or revisions()[-1]
+    connections = Connections(settings.store, settings.store_wait_s)
+    with working("Migrating"), connections.transaction(alone=True) as connection:
+        found = migrate_store(connection, target)
+    connections.close()
+    was = "no tables" if found is None else f"revision {found}"
+    told = f"is at {was} already" if found == target else f"went from {was} to revision {target}"
+    typer.echo(f"{shown(connections.url)} {told}")
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -9,7 +9,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from data.errors import InputError
 
 EXAMPLES = "sqlite:///readings.db or postgresql+psycopg://user@host/database"
-MARK = "brimcast_schema"  # the table by which a store is known
+MARK = "brimcast_revision"  # the table by which a store is known: Alembic's, with the revision it is at
+LEGACY_MARK = "brimcast_schema"  # and by which it was known before there were migrations
 REMEDY = "Check the address, that the database runs, and the user's rights."
 
 
@@ -69,7 +70,7 @@ def read_database(source: str, table: str) -> pd.DataFrame:
     engine = database_engine(url)
     try:
         found = sa.inspect(engine).get_table_names()
-        if MARK in found and name in ("readings", "bins", "emptyings"):
+        if {MARK, LEGACY_MARK} & set(found) and name in ("readings", "bins", "emptyings"):
             return _of_store(url, name)
         schema, _, plain = name.rpartition(".")
         if not sa.inspect(engine).has_table(plain, schema=schema or None):
@@ -97,7 +98,7 @@ def is_store(source: str) -> bool:
         return False
     engine = database_engine(url)
     try:
-        return sa.inspect(engine).has_table(MARK)
+        return bool({MARK, LEGACY_MARK} & set(sa.inspect(engine).get_table_names()))
     except SQLAlchemyError:
         return False
     finally:
@@ -107,7 +108,7 @@ def is_store(source: str) -> bool:
 def _of_store(url: sa.URL, table: str) -> pd.DataFrame:
     from data.store import Store  # a store is also a source, and a source is how a store is loaded
 
-    with Store(url.render_as_string(hide_password=False)) as store:
+    with Store(url.render_as_string(hide_password=False), migrate=False) as store:  # reading alters nothing
         history = store.history()
     frames = {
         "readings": history.readings.frame,

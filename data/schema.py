@@ -2,21 +2,19 @@
 
 import sqlalchemy as sa
 
-from data.databases import MARK, shown
-from data.errors import InputError
-
-VERSION = 1
+REVISION = "0002"
+"""The newest migration in data/migrations: what this code works with. Revisions are four digits and only rise."""
 METADATA = sa.MetaData()
 # Ids sort by their bytes everywhere, as pandas sorts them.
 Id = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 Us = sa.BigInteger()
 Number: sa.Double[float] = sa.Double()
 
-SCHEMA = sa.Table(MARK, METADATA, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
 READINGS = sa.Table(
     "readings",
     METADATA,
-    # The key is the index that the window of recent readings is read by; SQLite keeps the rows in its order.
+    # The key is the index that the window of recent readings is read by: SQLite keeps the rows in its order, in
+    # PostgreSQL it covers the other columns (r0002).
     sa.Column("bin_id", Id, primary_key=True),
     sa.Column("measured_at", Us, primary_key=True, autoincrement=False),
     sa.Column("received_at", Us, primary_key=True, autoincrement=False),
@@ -56,26 +54,3 @@ VERSIONS = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-
-
-def create(connection: sa.Connection) -> None:
-    """Create what lacks, in the caller's transaction. Raises InputError for a foreign or newer database."""
-    there = set(sa.inspect(connection).get_table_names())
-    if SCHEMA.name not in there:
-        foreign = sorted(there & set(METADATA.tables))
-        if foreign:
-            raise InputError(
-                f"{shown(connection.engine.url)} holds tables that Brimcast did not make ({', '.join(foreign)})",
-                expected="a database of Brimcast's, or an empty one",
-                remedy="Name another database for --store or BRIMCAST_STORE.",
-            )
-        METADATA.create_all(connection)
-        connection.execute(sa.insert(SCHEMA).values(version=VERSION))
-        return
-    version = connection.execute(sa.select(sa.func.max(SCHEMA.c.version))).scalar()
-    if version != VERSION:
-        raise InputError(
-            f"{shown(connection.engine.url)} has the store format {version}",
-            expected=f"format {VERSION}",
-            remedy="Use the Brimcast that wrote it, or load the data into a new store.",
-        )

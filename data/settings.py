@@ -11,13 +11,17 @@ class Settings(BaseSettings):
     """What may be set from outside: variables BRIMCAST_... and MLFLOW_TRACKING_URI. Use `read_settings()`.
 
     `home` holds all state that is not set to be elsewhere. `country` (ISO 3166, such as CZ) names the public
-    holidays that count; None means that none do.
+    holidays that count; None means that none do. `store_migrate`: whether a store of an older revision is migrated when
+    the service starts or data are loaded, or refused with the command to run. `store_wait_s`: how long a call waits for
+    the database, or for who holds its locks, before it fails.
     """
 
     model_config = SettingsConfigDict(env_prefix="BRIMCAST_", extra="forbid", frozen=True, populate_by_name=True)
 
     home: Path = Path(".brimcast")
     store: str = ""
+    store_migrate: bool = True
+    store_wait_s: float = Field(default=30.0, gt=0, le=600)
     country: str | None = None
     tracking_uri: str = Field(default="", validation_alias=AliasChoices("BRIMCAST_TRACKING_URI", "MLFLOW_TRACKING_URI"))
 

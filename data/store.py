@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,20 +13,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from data import schema
 from data.batches import fetched, framed, insert, is_postgres, keyed
 from data.bins import Bins
-from data.databases import database_engine, database_url, shown, unreachable
+from data.connections import WAIT_S, Connections, StoreError
+from data.databases import unreachable
 from data.emptyings import Emptyings
-from data.errors import BrimcastError, InputError
+from data.errors import InputError
 from data.history import History
+from data.migration import check_revision, migrate, revision_of
 from data.readings import ORDER, Readings, repeats
+from data.schema import REVISION
+from data.settings import Settings
 
 BATCH = 20_000
-WAIT_S = 30
-LOCK = 0x6272696D  # PostgreSQL's advisory lock of all Brimcast writers of a database
 UNNAMED_ZONE = "UTC"
-
-
-class StoreError(BrimcastError):
-    """The store did not do what was asked: it is locked, full or away. Asking again may help."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +39,31 @@ class Store:
     """Bins, readings (every version) and emptyings in SQLite or PostgreSQL; safe to use from several threads.
 
     Each `put_...` is one transaction: it holds wholly or not at all, raises the version of the bins it changed, and
-    when put again changes nothing. Raises InputError when `url` is no usable store, StoreError when a call fails.
+    when put again changes nothing. `migrate`: bring an older or an empty store to this code's revision, instead of
+    refusing it. Raises InputError when `url` is no usable store (SchemaError: not of this revision), StoreError when a
+    call fails.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = database_url(url)
-        sqlite = self.url.get_backend_name() == "sqlite"
-        if sqlite:
-            self._make_folder()
-        more = {"connect_args": {"timeout": WAIT_S}} if sqlite else {"pool_pre_ping": True}
-        self.engine = database_engine(self.url, **more)
-        if sqlite:
-            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+    def __init__(self, url: str, *, migrate: bool = True, wait_s: float = WAIT_S) -> None:
+        self.connections = Connections(url, wait_s)
         try:
-            with self._transaction() as connection:
-                schema.create(connection)
+            self._prepare(migrate)
         except (SQLAlchemyError, StoreError) as error:
             self.close()
             raise unreachable(self.url, error) from error
         except InputError:
             self.close()
             raise
+
+    @classmethod
+    def of(cls, settings: Settings) -> Store:
+        """The configured store, migrated where `store_migrate` allows."""
+        return cls(settings.store, migrate=settings.store_migrate, wait_s=settings.store_wait_s)
+
+    @property
+    def url(self) -> sa.URL:
+        """Where the store is."""
+        return self.connections.url
 
     def __enter__(self) -> Store:
         return self
@@ -73,11 +73,11 @@ class Store:
 
     def close(self) -> None:
         """Close the connections; the store opens new ones when used again."""
-        self.engine.dispose()
+        self.connections.close()
 
     def ping(self) -> None:
         """Raise StoreError unless the database answers."""
-        with self._snapshot() as connection:
+        with self.connections.snapshot() as connection:
             fetched(connection, "SELECT 1")
 
     def put_readings(self, readings: Readings, progress: Callable[[int], None] | None = None) -> Stored:
@@ -86,7 +86,7 @@ class Store:
         `progress` is told the number of rows of each batch done.
         """
         accepted, frame = 0, readings.frame
-        with self._transaction() as connection:
+        with self.connections.transaction(alone=True) as connection:
             for start in range(0, len(frame), BATCH):
                 batch = frame.iloc[start : start + BATCH]
                 new = _unheard(batch, framed(keyed(connection, schema.READINGS, "measured_at", batch), schema.READINGS))
@@ -102,7 +102,7 @@ class Store:
         """Add emptyings; of one (bin_id, emptied_at) the row heard first holds."""
         accepted, frame = 0, emptyings.frame
         earlier = ", ".join(f"{c.name} = excluded.{c.name}" for c in schema.EMPTYINGS.columns if not c.primary_key)
-        with self._transaction() as connection:
+        with self.connections.transaction(alone=True) as connection:
             for start in range(0, len(frame), BATCH):
                 batch = frame.iloc[start : start + BATCH]
                 known = framed(keyed(connection, schema.EMPTYINGS, "emptied_at", batch), schema.EMPTYINGS)
@@ -117,7 +117,7 @@ class Store:
     def put_bins(self, bins: Bins) -> Stored:
         """Put bins: all rows (devices) of a bin replace those that the store had of it. Counts rows."""
         frame = bins.frame
-        with self._transaction() as connection:
+        with self.connections.transaction(alone=True) as connection:
             known = framed(_of_bins(connection, schema.BINS, frame["bin_id"].unique().tolist()), schema.BINS)
             both = pd.concat([frame, Bins.checked(known).frame], ignore_index=True)
             odd = both[~both.duplicated(keep=False)]["bin_id"].unique()
@@ -143,7 +143,7 @@ class Store:
         were never put count as in UTC, stream mixed. Readings come in one query.
         """
         ids = None if bin_ids is None else sorted(set(bin_ids))
-        with self._snapshot() as connection:
+        with self.connections.snapshot() as connection:
             readings = self._window(connection, schema.READINGS, "measured_at", ids, since, until)
             emptyings = self._window(connection, schema.EMPTYINGS, "emptied_at", ids, since, until)
             bins = framed(_of_bins(connection, schema.BINS, ids), schema.BINS)
@@ -155,13 +155,13 @@ class Store:
 
     def bins(self) -> Bins:
         """The bins that were put."""
-        with self._snapshot() as connection:
+        with self.connections.snapshot() as connection:
             return Bins.checked(framed(_of_bins(connection, schema.BINS, None), schema.BINS))
 
     def versions(self, bin_ids: Iterable[str] | None = None) -> dict[str, int]:
         """How often each bin's data changed; a bin never heard of is not in it."""
         ids = None if bin_ids is None else sorted(set(bin_ids))
-        with self._snapshot() as connection:
+        with self.connections.snapshot() as connection:
             return {row[0]: int(row[1]) for row in _of_bins(connection, schema.VERSIONS, ids)}
 
     def _window(
@@ -187,48 +187,16 @@ class Store:
         sql = f"SELECT {wanted} FROM {listed} AS k {join} {table.name} r ON {' AND '.join(tests)} ORDER BY {order}"
         return framed(fetched(connection, sql.replace("ORDER BY r.bin_id", "ORDER BY k.bin_id"), given), table)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        """One writer at a time, and everything or nothing."""
-        try:
-            with self.engine.begin() as connection:
-                if is_postgres(connection):
-                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-                else:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
-                yield connection
-        except SQLAlchemyError as error:
-            raise StoreError(f"The store {shown(self.url)} failed: {_said(error)}") from error
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[sa.Connection]:
-        """Several queries that see one moment."""
-        try:
-            with self.engine.connect() as connection:
-                if is_postgres(connection):
-                    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                else:
-                    connection.exec_driver_sql("BEGIN")
-                yield connection
-                connection.rollback()
-        except SQLAlchemyError as error:
-            raise StoreError(f"The store {shown(self.url)} failed: {_said(error)}") from error
-
-    def _make_folder(self) -> None:
-        if self.url.database in (None, "", ":memory:"):
-            raise InputError(
-                "The store's URL names no file", expected="sqlite:///FOLDER/store.db", remedy="Name the file."
-            )
-        try:
-            Path(str(self.url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unreachable(self.url, error) from error
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where Store says so, not where sqlite3 guesses
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={WAIT_S * 1000}", "cache_size=-65536"):
-        connection.execute(f"PRAGMA {pragma}")
+    def _prepare(self, may_migrate: bool) -> None:
+        """Bring the store to this code's revision, or refuse it; of several processes that start, one does."""
+        with self.connections.snapshot() as connection:
+            found = revision_of(connection)
+        if found == REVISION:
+            return
+        if not may_migrate:
+            check_revision(self.url, found)
+        with self.connections.transaction(alone=True) as connection:
+            migrate(connection)
 
 
 def _unheard(batch: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -266,7 +234,3 @@ def _of_bins(connection: sa.Connection, table: sa.Table, ids: list[str] | None) 
 
 def _microsecond(moment: pd.Timestamp) -> int:
     return int(moment.tz_convert("UTC").as_unit("us").asm8.astype("int64"))
-
-
-def _said(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

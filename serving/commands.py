@@ -45,20 +45,29 @@ def start(
 ) -> None:
     """Start the service on the configured store (BRIMCAST_STORE) and registry (MLFLOW_TRACKING_URI).
 
-    Copies the champion here first; where the registry is down, the last copy answers. Ctrl-C stops it.
+    Copies the champion here first; where the registry is down, the last copy answers. Migrates a store of an older
+    revision, or refuses it where BRIMCAST_STORE_MIGRATE is false. Ctrl-C stops it.
 
     Example: brimcast serving start --port 3000 --workers 2
     """
     import sys
 
     from data.errors import BrimcastError
+    from data.migration import SchemaError
     from data.settings import read_settings
+    from data.store import Store
     from serving import server
     from serving.champion import fetch
 
     address = server.loopback(host)
     server.free_port(address, port)
     settings = read_settings()
+    try:
+        Store.of(settings).close()
+    except SchemaError:
+        raise
+    except BrimcastError as error:
+        print(f"The store does not answer yet, so requests will be answered 503. {error}", file=sys.stderr)
     try:
         folder, version = fetch(settings)
         print(f"Answering with version {version}, from {folder}", file=sys.stderr)

@@ -31,7 +31,7 @@ def due_now(
     request = DueRequest(
         by=by.to_pydatetime(), risk=risk, limit=limit, as_of=None if as_of is None else as_of.to_pydatetime()
     )
-    with Store(settings.store) as store:
+    with Store.of(settings) as store:
         try:
             answer = due(champion, store, request, clock())
         except Problem as problem:

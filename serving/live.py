@@ -45,7 +45,7 @@ class Live:
         """On the configured store and the local copy of the champion."""
         from data.store import Store
 
-        return cls(lambda: Store(settings.store), Copy(settings))
+        return cls(lambda: Store.of(settings), Copy(settings))
 
     def store(self) -> Store:
         """The store, opened once. Raises Problem 503."""

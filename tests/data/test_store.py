@@ -1,11 +1,9 @@
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import sqlalchemy as sa
 
 from data.bins import Bins
 from data.cleaning import clean
@@ -153,20 +151,6 @@ def test_a_failed_put_leaves_nothing(store: Store) -> None:
         store.put_readings(readings(("a", 1, 1, 50)), stop)
     assert len(store.history().readings) == 0
     assert store.versions() == {}
-
-
-def test_a_newer_store_is_refused(store_url: str) -> None:
-    with Store(store_url) as store, store.engine.begin() as connection:
-        connection.execute(sa.text("UPDATE brimcast_schema SET version = 99"))
-    with pytest.raises(InputError, match="format 99"):
-        Store(store_url)
-
-
-def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "theirs.db") as connection:
-        connection.execute("CREATE TABLE readings (x)")
-    with pytest.raises(InputError, match="Brimcast did not make"):
-        Store(f"sqlite:///{tmp_path / 'theirs.db'}")
 
 
 def test_what_was_stored_is_there_when_opened_again(store_url: str, sample: History) -> None:
