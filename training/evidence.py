@@ -107,7 +107,8 @@ def evidence(
 def _of_slice(rows: pd.DataFrame, values: np.ndarray, draws: int, rng: np.random.Generator) -> pd.DataFrame:
     blocks = Blocks.of(rows)
     means = blocks.means(values, draws, rng)
-    skill = 1 - means[:, :, 0] / means[:, :, len(MEASURES)]
+    theirs = means[:, :, len(MEASURES)]
+    skill = 1 - means[:, :, 0] / np.where(theirs > 0, theirs, np.nan)
     table = pd.DataFrame({"horizon_h": [*blocks.horizons, np.nan]})
     per = rows.groupby("horizon_h")["bin_id"]
     table["n"] = [*per.size(), len(rows)]

@@ -81,7 +81,8 @@ def skill_chart(rows: pd.DataFrame, other: str) -> Card:
     shown = [*zip(by_hour["horizon_h"].map(span_h), by_hour.to_dict("records"), strict=True)]
     shown.append(("all", rows[rows["horizon_h"].isna()].iloc[0].to_dict()))
     values = rows[["skill", "skill_low", "skill_high"]].to_numpy(float) * 100
-    low, high = min(0.0, float(np.nanmin(values))), max(0.0, float(np.nanmax(values)))
+    seen = np.append(values[np.isfinite(values)], 0.0)
+    low, high = float(seen.min()), float(seen.max())
     room = max(high - low, 2.0) * 0.1
     plane = Plane((-0.5, len(shown) - 0.5), (low - room, high + room), left=40, top=26)
     ticks = drawing.ticks_between(*plane.y)
@@ -142,7 +143,7 @@ def slice_skill_chart(table: pd.DataFrame, other: str) -> Card:
     groups = slice_rows(table)
     columns = ["skill", "skill_low", "skill_high"]
     values = np.concatenate([g[columns].to_numpy(float).ravel() for _, g in groups]) * 100 if groups else np.zeros(1)
-    seen = values[np.isfinite(values)]
+    seen = np.append(values[np.isfinite(values)], 0.0)
     # One wide interval must not squeeze all the others: it is cut off at the edge.
     low, high = min(-2.0, max(float(seen.min()), -40.0)), max(2.0, min(float(seen.max()), 80.0))
     plane, places, parts = _rows(groups, (low * 1.05, high * 1.05))

@@ -65,6 +65,12 @@ def test_a_handful_of_blocks_says_nothing_of_how_sure_a_score_is() -> None:
     assert np.isnan([told["skill_low"], told["cover80_high"]]).all()
 
 
+def test_a_baseline_without_error_leaves_the_skill_open() -> None:
+    told = overall(evidence(scored(1), scored(2, off=0.0), [], draws=20))
+    assert np.isnan([told["skill"], told["skill_low"]]).all()
+    assert told["crps"] > 0
+
+
 def test_scores_of_different_windows_are_not_held_against_each_other() -> None:
     with pytest.raises(ValueError, match="different windows"):
         evidence(scored(1), scored(1).iloc[::-1], [])
