@@ -30,7 +30,7 @@ MOST = 20_000
 FEWEST = 100
 LEAST_PCT = 2.0
 REACH_PCT = np.arange(0.0, 135.0, 5.0)
-ENOUGH = 100.0
+ENOUGH = 20.0
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
 PACE_COLUMNS = ("pace_672h", "rough_672h", "step_h", "profile_pct_per_day")
 

@@ -26,12 +26,20 @@ def with_ends(values: np.ndarray) -> np.ndarray:
 def monotone(values: np.ndarray) -> np.ndarray:
     """The nearest-by (n, H, P) that falls neither with the horizon nor with the level.
 
-    Along the horizon the mean of the running maximum and the running minimum from behind, which halves what either
-    would shift; then sorted by level, which keeps the horizons' order.
+    Along the horizon the isotonic regression, the nearest in the sum of squares, by its max-min formula (Barlow et al.
+    1972): the largest over beginnings of the smallest over ends of the means between. Then sorted by level, which
+    keeps the horizons' order.
     """
-    up = np.maximum.accumulate(values, axis=1)
-    down = np.minimum.accumulate(values[:, ::-1], axis=1)[:, ::-1]
-    return np.sort((up + down) / 2, axis=2)
+    n, horizons, levels = values.shape
+    falls = (np.diff(values, axis=1) < 0).any(axis=1, keepdims=True)
+    total = np.concatenate([np.zeros((n, 1, levels)), np.cumsum(values, axis=1)], axis=1)
+    out = np.full(values.shape, -np.inf)
+    for begin in range(horizons):  # a handful
+        means = (total[:, begin + 1 :] - total[:, begin : begin + 1]) / np.arange(1, horizons - begin + 1)[:, None]
+        smallest = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
+        out[:, begin:] = np.maximum(out[:, begin:], smallest)
+    out = np.maximum.accumulate(out, axis=1).clip(values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True))
+    return np.sort(np.where(falls, out, values), axis=2)  # what does not fall stays to the last digit
 
 
 def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.ndarray, held: Resistance) -> np.ndarray:

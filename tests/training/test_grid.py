@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from sklearn.isotonic import isotonic_regression
 
 from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, go_on, monotone, with_ends
 from training.resistance import Resistance
@@ -39,6 +40,18 @@ def test_monotone_never_falls_with_the_horizon_nor_with_the_level(values: np.nda
     assert (np.diff(made, axis=2) >= 0).all()
     assert made.min() >= values.min()
     assert made.max() <= values.max()
+
+
+def test_a_fall_is_shared_by_those_that_it_concerns() -> None:
+    made = monotone(np.array([10.0, 30.0, 20.0, 40.0])[None, :, None])
+    np.testing.assert_allclose(made[0, :, 0], [10, 25, 25, 40])
+
+
+@given(ANY)
+def test_monotone_is_the_isotonic_regression_over_the_horizon(values: np.ndarray) -> None:
+    made = monotone(values[:, :, :1])
+    for row in range(len(values)):
+        np.testing.assert_allclose(made[row, :, 0], isotonic_regression(values[row, :, 0]), atol=1e-9)
 
 
 @given(ANY)
