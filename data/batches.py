@@ -1,7 +1,7 @@
 """Many rows at once, to a database and back: one statement per batch, on SQLite and PostgreSQL."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,11 @@ def microseconds(times: pd.Series) -> list[int | None]:
     if times.isna().any():
         return [None if gone else value for value, gone in zip(values, times.isna().tolist(), strict=True)]
     return values
+
+
+def microsecond(moment: pd.Timestamp) -> int:
+    """A moment as whole microseconds since 1970."""
+    return int(moment.tz_convert("UTC").as_unit("us").asm8.astype("int64"))
 
 
 def columns_of(frame: pd.DataFrame, table: sa.Table) -> list[list[Any]]:
@@ -58,7 +63,7 @@ def _kind(column: sa.Column) -> str:
     return {sa.BigInteger: "BIGINT", sa.Double: "DOUBLE"}.get(type(column.type), "TEXT")
 
 
-def keyed(connection: sa.Connection, table: sa.Table, time: str, frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+def keyed(connection: sa.Connection, table: sa.Table, time: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The stored rows whose (bin_id, `time`) is one of the frame's."""
     ids, times = frame["bin_id"].tolist(), microseconds(frame[time])
     wanted = ", ".join(f"r.{column.name}" for column in table.columns)
@@ -71,7 +76,29 @@ def keyed(connection: sa.Connection, table: sa.Table, time: str, frame: pd.DataF
     # CROSS JOIN keeps SQLite from scanning the large table first; PostgreSQL decides by itself.
     join = "JOIN" if is_postgres(connection) else "CROSS JOIN"
     sql = f"SELECT {wanted} FROM {asked} {join} {table.name} r ON r.bin_id = k.bin_id AND r.{time} = k.{time}"
-    return fetched(connection, sql, given)
+    return framed(fetched(connection, sql, given), table)
+
+
+def listed(connection: sa.Connection, ids: Sequence[str]) -> tuple[str, list[Any]]:
+    """A subquery with the column bin_id, in the order of `ids`, and its parameters."""
+    if is_postgres(connection):
+        return "(SELECT unnest(%s::text[]) AS bin_id)", [list(ids)]
+    return "(SELECT value AS bin_id FROM json_each(?))", [json.dumps(list(ids))]
+
+
+def of_bins(
+    connection: sa.Connection, table: sa.Table, ids: Sequence[str] | None, more: Mapping[str, int] | None = None
+) -> list[tuple[Any, ...]]:
+    """The table's rows of these bins, or of all; `more`: further tests, as `{"emptied_at >=": 0}`."""
+    names = ", ".join(column.name for column in table.columns)
+    tests, given = ["1 = 1"], []
+    if ids is not None:
+        asked, given = listed(connection, ids)
+        tests.append(f"bin_id IN (SELECT bin_id FROM {asked} AS k)")
+    for test, value in (more or {}).items():
+        tests.append(f"{test} {'%s' if is_postgres(connection) else '?'}")
+        given.append(value)
+    return fetched(connection, f"SELECT {names} FROM {table.name} WHERE {' AND '.join(tests)}", given)
 
 
 def fetched(connection: sa.Connection, sql: str, given: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -104,13 +104,9 @@ def load(
         inputs = read_inputs(readings, bins, emptyings, mapping=read_mapping(mapping), timezone=timezone)
     need_readings(inputs, readings)
     with Store.of(read_settings(store=store)) as opened:
-        done = {}
-        if inputs.bins is not None:
-            done["bins"] = opened.put_bins(inputs.bins)
-        if len(inputs.emptyings):
-            done["emptyings"] = opened.put_emptyings(inputs.emptyings)
+        emptied = inputs.emptyings if len(inputs.emptyings) else None
         with counting("Storing readings", len(inputs.readings)) as advance:
-            done["readings"] = opened.put_readings(inputs.readings, advance)
+            done = opened.put(inputs.readings, emptied, inputs.bins, advance)
         for table, stored in done.items():
             aside = f"; set aside: {_counts(inputs.rejected[table].counts())}" if len(inputs.rejected[table]) else ""
             typer.echo(f"{table}: {stored.accepted:,} stored, {stored.unchanged:,} known already{aside}")

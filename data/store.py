@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from data import schema
-from data.batches import fetched, framed, insert, is_postgres, keyed
+from data.batches import fetched
+from data.bin_versions import lock_bins, read_versions
 from data.bins import Bins
 from data.connections import WAIT_S, Connections, StoreError
 from data.databases import unreachable
@@ -19,20 +15,16 @@ from data.emptyings import Emptyings
 from data.errors import InputError
 from data.history import History
 from data.migration import check_revision, migrate, revision_of
-from data.readings import ORDER, Readings, repeats
+from data.readings import Readings
 from data.schema import REVISION
 from data.settings import Settings
+from data.stored import Stored
+from data.stored_bins import put_bins, read_bins, with_heard
+from data.stored_emptyings import put_emptyings, read_emptyings
+from data.stored_readings import put_readings
+from data.windows import read_window
 
-BATCH = 20_000
-UNNAMED_ZONE = "UTC"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How many of the rows put were new to the store, and how many changed nothing."""
-
-    accepted: int
-    unchanged: int
+__all__ = ["Store", "StoreError", "Stored"]
 
 
 class Store:
@@ -80,56 +72,49 @@ class Store:
         with self.connections.snapshot() as connection:
             fetched(connection, "SELECT 1")
 
-    def put_readings(self, readings: Readings, progress: Callable[[int], None] | None = None) -> Stored:
+    def put_readings(
+        self,
+        readings: Readings,
+        progress: Callable[[int], None] | None = None,
+        *,
+        stamped: pd.Timestamp | None = None,
+    ) -> Stored:
         """Add readings. A version whose value is that of the version heard last before it is not new.
 
-        `progress` is told the number of rows of each batch done.
+        `progress` is told the number of rows of each batch done. `stamped`: the `received_at` that we gave to rows
+        which brought none; of those, one that only repeats a stored value (a retried post) is not kept at all.
         """
-        accepted, frame = 0, readings.frame
-        with self.connections.transaction(alone=True) as connection:
-            for start in range(0, len(frame), BATCH):
-                batch = frame.iloc[start : start + BATCH]
-                new = _unheard(batch, framed(keyed(connection, schema.READINGS, "measured_at", batch), schema.READINGS))
-                if len(new):
-                    insert(connection, schema.READINGS, new)
-                    _raise_versions(connection, new["bin_id"])
-                accepted += len(new)
-                if progress:
-                    progress(len(batch))
-        return Stored(accepted, len(frame) - accepted)
+        with self.connections.transaction() as connection:
+            return put_readings(connection, readings, stamped, progress)
 
     def put_emptyings(self, emptyings: Emptyings) -> Stored:
         """Add emptyings; of one (bin_id, emptied_at) the row heard first holds."""
-        accepted, frame = 0, emptyings.frame
-        earlier = ", ".join(f"{c.name} = excluded.{c.name}" for c in schema.EMPTYINGS.columns if not c.primary_key)
-        with self.connections.transaction(alone=True) as connection:
-            for start in range(0, len(frame), BATCH):
-                batch = frame.iloc[start : start + BATCH]
-                known = framed(keyed(connection, schema.EMPTYINGS, "emptied_at", batch), schema.EMPTYINGS)
-                told = batch.merge(known[["bin_id", "emptied_at", "received_at"]], "left", ["bin_id", "emptied_at"])
-                new = batch[~(told["received_at_y"] <= told["received_at_x"]).to_numpy()]
-                if len(new):
-                    insert(connection, schema.EMPTYINGS, new, f"(bin_id, emptied_at) DO UPDATE SET {earlier}")
-                    _raise_versions(connection, new["bin_id"])
-                accepted += len(new)
-        return Stored(accepted, len(frame) - accepted)
+        with self.connections.transaction() as connection:
+            return put_emptyings(connection, emptyings)
 
     def put_bins(self, bins: Bins) -> Stored:
         """Put bins: all rows (devices) of a bin replace those that the store had of it. Counts rows."""
-        frame = bins.frame
-        with self.connections.transaction(alone=True) as connection:
-            known = framed(_of_bins(connection, schema.BINS, frame["bin_id"].unique().tolist()), schema.BINS)
-            both = pd.concat([frame, Bins.checked(known).frame], ignore_index=True)
-            odd = both[~both.duplicated(keep=False)]["bin_id"].unique()
-            new = frame[frame["bin_id"].isin(odd)]
-            if len(new):
-                ids = new["bin_id"].unique().tolist()
-                listed, given = _listed(connection, ids)
-                sql = f"DELETE FROM bins WHERE bin_id IN (SELECT bin_id FROM {listed} AS k)"
-                connection.exec_driver_sql(sql, tuple(given))
-                insert(connection, schema.BINS, new)
-                _raise_versions(connection, new["bin_id"])
-        return Stored(len(new), len(frame) - len(new))
+        with self.connections.transaction() as connection:
+            return put_bins(connection, bins)
+
+    def put(
+        self,
+        readings: Readings,
+        emptyings: Emptyings | None = None,
+        bins: Bins | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> dict[str, Stored]:
+        """Put all that is given in one transaction; counts by table."""
+        done: dict[str, Stored] = {}
+        tables = [part.frame["bin_id"] for part in (readings, emptyings, bins) if part is not None]
+        with self.connections.transaction() as connection:
+            lock_bins(connection, pd.concat(tables))
+            if bins is not None:
+                done["bins"] = put_bins(connection, bins)
+            if emptyings is not None:
+                done["emptyings"] = put_emptyings(connection, emptyings)
+            done["readings"] = put_readings(connection, readings, progress=progress)
+        return done
 
     def history(
         self,
@@ -140,52 +125,36 @@ class Store:
         """What the store holds: of these bins (default all), measured or emptied at or after `since`.
 
         With `until` it is what was known then, as `History.until`; else every version. Bins that have readings but
-        were never put count as in UTC, stream mixed. Readings come in one query.
+        were never put count as in UTC, stream mixed.
         """
-        ids = None if bin_ids is None else sorted(set(bin_ids))
+        return self.versioned(bin_ids, since, until)[0]
+
+    def versioned(
+        self,
+        bin_ids: Iterable[str] | None = None,
+        since: pd.Timestamp | None = None,
+        until: pd.Timestamp | None = None,
+    ) -> tuple[History, dict[str, int]]:
+        """The history and the versions of its bins, both of one moment: what else has these versions is as fresh."""
+        asked = None if bin_ids is None else sorted(set(bin_ids))
         with self.connections.snapshot() as connection:
-            readings = self._window(connection, schema.READINGS, "measured_at", ids, since, until)
-            emptyings = self._window(connection, schema.EMPTYINGS, "emptied_at", ids, since, until)
-            bins = framed(_of_bins(connection, schema.BINS, ids), schema.BINS)
-            heard = [row[0] for row in _of_bins(connection, schema.VERSIONS, ids)]
-        unnamed = pd.DataFrame({"bin_id": sorted(set(heard) - set(bins["bin_id"]))}, dtype="str")
-        bins = pd.concat([bins, unnamed.assign(timezone=UNNAMED_ZONE)], ignore_index=True)
-        history = History(Readings.sorted(readings), Emptyings.checked(emptyings), Bins.checked(bins))
-        return history if until is None else history.until(until)
+            versions = read_versions(connection, asked)
+            ids = sorted(versions)  # who has rows has a version
+            readings = read_window(connection, ids, since, until)
+            emptyings = read_emptyings(connection, None if asked is None else ids, since, until)
+            bins = with_heard(read_bins(connection, None if asked is None else ids), set(versions))
+        history = History(Readings.sorted(readings), emptyings, bins)
+        return (history if until is None else history.until(until)), versions
 
     def bins(self) -> Bins:
         """The bins that were put."""
         with self.connections.snapshot() as connection:
-            return Bins.checked(framed(_of_bins(connection, schema.BINS, None), schema.BINS))
+            return read_bins(connection, None)
 
     def versions(self, bin_ids: Iterable[str] | None = None) -> dict[str, int]:
-        """How often each bin's data changed; a bin never heard of is not in it."""
-        ids = None if bin_ids is None else sorted(set(bin_ids))
+        """How often each bin's data changed, in one query; a bin never heard of is not in it."""
         with self.connections.snapshot() as connection:
-            return {row[0]: int(row[1]) for row in _of_bins(connection, schema.VERSIONS, ids)}
-
-    def _window(
-        self,
-        connection: sa.Connection,
-        table: sa.Table,
-        time: str,
-        ids: list[str] | None,
-        since: pd.Timestamp | None,
-        until: pd.Timestamp | None,
-    ) -> pd.DataFrame:
-        """Rows of these bins in the order of their key; bin by bin, so that the key's index serves the times."""
-        mark = "%s" if is_postgres(connection) else "?"
-        listed, given = _listed(connection, ids)
-        tests = ["r.bin_id = k.bin_id"]
-        for test, moment in ((f"r.{time} >= {mark}", since), (f"r.received_at <= {mark}", until)):
-            if moment is not None:
-                tests.append(test)
-                given.append(_microsecond(moment))
-        wanted = ", ".join(f"r.{column.name}" for column in table.columns)
-        order = ", ".join(f"r.{column.name}" for column in table.primary_key.columns)
-        join = "JOIN" if is_postgres(connection) else "CROSS JOIN"
-        sql = f"SELECT {wanted} FROM {listed} AS k {join} {table.name} r ON {' AND '.join(tests)} ORDER BY {order}"
-        return framed(fetched(connection, sql.replace("ORDER BY r.bin_id", "ORDER BY k.bin_id"), given), table)
+            return read_versions(connection, None if bin_ids is None else sorted(set(bin_ids)))
 
     def _prepare(self, may_migrate: bool) -> None:
         """Bring the store to this code's revision, or refuse it; of several processes that start, one does."""
@@ -197,40 +166,3 @@ class Store:
             check_revision(self.url, found)
         with self.connections.transaction(alone=True) as connection:
             migrate(connection)
-
-
-def _unheard(batch: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the batch that say something new beside the stored versions of the same measurements."""
-    if known.empty:
-        return batch
-    both = pd.concat([known.assign(new=False), batch.assign(new=True)], ignore_index=True)
-    both = both.sort_values([*ORDER, "fill_pct", "new"], kind="stable").reset_index(drop=True)
-    return both[both["new"].to_numpy() & ~repeats(both)].drop(columns="new")
-
-
-def _raise_versions(connection: sa.Connection, bin_ids: pd.Series) -> None:
-    new = pd.DataFrame({"bin_id": np.sort(bin_ids.unique()), "version": 1})
-    insert(connection, schema.VERSIONS, new, "(bin_id) DO UPDATE SET version = bin_versions.version + 1")
-
-
-def _listed(connection: sa.Connection, ids: list[str] | None) -> tuple[str, list[Any]]:
-    """A subquery with the column bin_id, sorted, and its parameters."""
-    if ids is None:
-        return "(SELECT bin_id FROM bin_versions ORDER BY bin_id)", []
-    if is_postgres(connection):
-        return "(SELECT unnest(%s::text[]) AS bin_id)", [ids]
-    return "(SELECT value AS bin_id FROM json_each(?))", [json.dumps(ids)]
-
-
-def _of_bins(connection: sa.Connection, table: sa.Table, ids: list[str] | None) -> list[tuple[Any, ...]]:
-    names = ", ".join(column.name for column in table.columns)
-    if ids is None:
-        return fetched(connection, f"SELECT {names} FROM {table.name}")
-    listed, given = _listed(connection, ids)
-    return fetched(
-        connection, f"SELECT {names} FROM {table.name} WHERE bin_id IN (SELECT bin_id FROM {listed} AS k)", given
-    )
-
-
-def _microsecond(moment: pd.Timestamp) -> int:
-    return int(moment.tz_convert("UTC").as_unit("us").asm8.astype("int64"))

@@ -74,7 +74,7 @@ def take_readings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Intak
             repeated += 1
         else:
             sifted.reject(kept[int(place)], reason, detail)
-    stored = store.put_readings(cleaned.readings)
+    stored = store.put_readings(cleaned.readings, stamped=now)
     return sifted.answer("readings", stored.accepted, stored.unchanged + repeated)
 
 

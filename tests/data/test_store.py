@@ -110,15 +110,40 @@ def test_a_retry_heard_later_is_no_new_version(store: Store) -> None:
     assert store.versions(["a", "b"]) == {"a": 3}
 
 
-def test_readings_in_any_order_of_batches_give_the_same_history(store: Store, sample: History) -> None:
-    put(store, History(Readings(sample.readings.frame.iloc[:0]), sample.emptyings, sample.bins))
-    shuffled = sample.readings.frame.sample(frac=1, random_state=1)
-    for start in range(0, len(shuffled), 50):
-        store.put_readings(Readings.checked(shuffled.iloc[start : start + 50]))
-    first_heard = sample.readings.frame.drop_duplicates(["bin_id", "measured_at"])
-    kept = store.history().readings.frame
-    assert len(kept.merge(first_heard)) == len(first_heard)
-    assert kept.merge(sample.readings.frame).shape == kept.shape
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_versions_arriving_in_any_order_give_the_same_history(store: Store, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    told = pd.DataFrame(
+        {
+            "bin_id": rng.choice(["a", "b"], 300),
+            "measured_at": [at(hour) for hour in rng.integers(0, 10, 300)],
+            "fill_pct": rng.integers(0, 3, 300) * 20.0,
+        }
+    )
+    told["received_at"] = told["measured_at"] + pd.to_timedelta(rng.integers(0, 9, 300), "h")
+    posts = told.sample(frac=1, random_state=seed)
+    each = posts.groupby(["bin_id", "measured_at"]).cumcount()  # one version of a reading in each post
+    for number in range(int(each.max()) + 1):
+        store.put_readings(Readings.checked(posts[each == number]))
+    same(store.history(), History.of(Readings.checked(told)))
+
+
+def test_a_late_version_brings_back_the_value_that_was_repeated_after_it(store: Store) -> None:
+    assert store.put_readings(readings(("a", 1, 1, 50))) == Stored(1, 0)
+    assert store.put_readings(readings(("a", 1, 3, 50))) == Stored(0, 1)
+    assert store.versions() == {"a": 1}
+    assert store.put_readings(readings(("a", 1, 2, 60))) == Stored(1, 0)
+    assert store.history().readings.frame["fill_pct"].tolist() == [50, 60, 50]
+    assert store.history(until=at(4)).readings.frame["fill_pct"].tolist() == [50]
+
+
+@pytest.mark.parametrize("again", [2, 0.5])
+def test_a_retried_post_that_we_stamp_anew_is_not_kept(store: Store, again: float) -> None:
+    store.put_readings(readings(("a", 1, 1, 50)), stamped=at(1))
+    assert store.put_readings(readings(("a", 1, again, 50)), stamped=at(again)) == Stored(0, 1)
+    assert store.versions() == {"a": 1}
+    store.put_readings(readings(("a", 1, 1.5, 60)))
+    assert store.history().readings.frame["fill_pct"].tolist() == [50, 60]
 
 
 def test_a_bin_version_rises_only_for_bins_that_changed(store: Store) -> None:
