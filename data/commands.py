@@ -1,4 +1,4 @@
-"""`brimcast data`: simulate | check | load | migrate."""
+"""`brimcast data`: simulate | check | load | migrate | prune."""
 
 import json
 import sys
@@ -140,6 +140,37 @@ def migrate(
     was = "no tables" if found is None else f"revision {found}"
     told = f"is at {was} already" if found == target else f"went from {was} to revision {target}"
     typer.echo(f"{shown(connections.url)} {told}")
+
+
+@app.command(epilog=example("brimcast data prune --keep 730d --dry-run"))
+def prune(
+    keep: str = typer.Option(..., "--keep", metavar="DURATION", help="How long readings are kept: 730d or 104w."),
+    store: str | None = STORE,
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be deleted, and delete nothing."),
+) -> None:
+    """Delete readings older than that from a store, in small steps beside a running service.
+
+    The newest reading of each bin stays, however old, and so do bins and emptyings. A file of SQLite does not shrink:
+    the room is used again.
+    """
+    import pandas as pd
+
+    from data.databases import shown
+    from data.progress import working
+    from data.retention import keep_of, prune_store
+    from data.settings import read_settings
+    from data.store import Store
+
+    kept, now = keep_of(keep), pd.Timestamp.now("UTC").as_unit("us")
+    settings = read_settings(store=store)
+    with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as opened:
+        with working("Pruning"):
+            done = prune_store(opened.connections, now - kept, now, dry_run=dry_run)
+        said = "would be deleted" if dry_run else "deleted"
+        typer.echo(
+            f"{shown(opened.url)}: {done.readings:,} readings of {done.bins:,} bins, measured before "
+            f"{done.before:%Y-%m-%d %H:%M} UTC, {said}"
+        )
 
 
 def _counts(counts: dict[str, int]) -> str:

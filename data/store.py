@@ -19,7 +19,7 @@ from data.readings import Readings
 from data.schema import REVISION
 from data.settings import Settings
 from data.stored import Stored
-from data.stored_bins import put_bins, read_bins, with_heard
+from data.stored_bins import put_bins, read_bins
 from data.stored_emptyings import put_emptyings, read_emptyings
 from data.stored_readings import put_readings
 from data.windows import read_window
@@ -142,7 +142,7 @@ class Store:
             ids = sorted(versions)  # who has rows has a version
             readings = read_window(connection, ids, since, until)
             emptyings = read_emptyings(connection, None if asked is None else ids, since, until)
-            bins = with_heard(read_bins(connection, None if asked is None else ids), set(versions))
+            bins = read_bins(connection, None if asked is None else ids, heard=ids)
         history = History(Readings.sorted(readings), emptyings, bins)
         return (history if until is None else history.until(until)), versions
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 import sqlalchemy as sa
 
 from data import schema
 from data.batches import framed, insert, listed, of_bins
 from data.bin_versions import lock_bins, raise_versions
-from data.bins import Bins
+from data.bins import DEFAULTS, SORTED, Bins
 from data.stored import Stored
 
 UNNAMED_ZONE = "UTC"
@@ -30,14 +32,15 @@ def put_bins(connection: sa.Connection, bins: Bins) -> Stored:
     return Stored(len(new), len(frame) - len(new))
 
 
-def read_bins(connection: sa.Connection, ids: list[str] | None) -> Bins:
-    """The bins that were put, of these or all."""
-    return Bins.checked(framed(of_bins(connection, schema.BINS, ids), schema.BINS))
+def read_bins(connection: sa.Connection, ids: list[str] | None, heard: Iterable[str] = ()) -> Bins:
+    """The bins that were put, of these or all, and those only `heard` of: in UTC, with every default.
 
-
-def with_heard(bins: Bins, heard: set[str]) -> Bins:
-    """The bins, and those that were heard of but never put: in UTC, stream mixed."""
-    unnamed = sorted(heard - set(bins.frame["bin_id"]))
-    if not unnamed:
-        return bins
-    return Bins.checked(pd.concat([bins.frame, Bins.named(unnamed, UNNAMED_ZONE).frame], ignore_index=True))
+    Trusted, as they were checked when put.
+    """
+    rows = of_bins(connection, schema.BINS, ids)
+    put = {row[0] for row in rows}
+    names = [column.name for column in schema.BINS.columns]
+    default = [{"timezone": UNNAMED_ZONE, **DEFAULTS}.get(name) for name in names[1:]]
+    rows += [(bin_id, *default) for bin_id in heard if bin_id not in put]
+    frame = framed(rows, schema.BINS).sort_values(SORTED, kind="stable", na_position="first", ignore_index=True)
+    return Bins(frame)
