@@ -81,6 +81,7 @@ class BinForecast(BaseModel):
     """One bin's forecast. Only `no_data` and `unknown_bin` come with null numbers."""
 
     bin_id: str
+    as_of: AwareDatetime = Field(description="when it was made: no reading of this bin has come since")
     status: Status
     reasons: list[str]
     last_reading_at: AwareDatetime | None
@@ -101,6 +102,7 @@ class DueBin(BaseModel):
     """A bin that must be emptied, and until when."""
 
     bin_id: str
+    as_of: AwareDatetime = Field(description="when its forecast was made: no reading of this bin has come since")
     status: Status
     fill_now_pct: float | None
     p_full: float = Field(description="probability of being full by `by`, or by its own next visit")
@@ -200,6 +202,7 @@ class Ready(BaseModel):
     ready: bool
     store: dict[str, Any]
     model: dict[str, Any]
+    forecasts: dict[str, Any] = Field(description="how many bins are forecast already, in the background after a start")
 
 
 class ProblemAnswer(BaseModel):

@@ -15,6 +15,7 @@ from serving.due import due
 from serving.listing import due_csv, print_due
 from serving.live import clock
 from serving.messages import DueRequest
+from serving.outlook import read_outlook
 from serving.problems import Problem
 
 
@@ -28,12 +29,10 @@ def due_now(
     """Print the due list. Raises BrimcastError."""
     settings = read_settings()
     champion = Champion.load(fetch(settings)[0])
-    request = DueRequest(
-        by=by.to_pydatetime(), risk=risk, limit=limit, as_of=None if as_of is None else as_of.to_pydatetime()
-    )
+    request, now = DueRequest(by=by.to_pydatetime(), risk=risk, limit=limit), clock()
     with Store.of(settings) as store:
         try:
-            answer = due(champion, store, request, clock())
+            answer = due(read_outlook(champion, store, None, as_of, now), request, now)
         except Problem as problem:
             raise InputError(
                 f"The due list cannot be made ({problem.detail})",

@@ -1,44 +1,37 @@
-"""From a due request to the bins that must be emptied, most urgent first: plain functions, without HTTP."""
+"""From a due request and the outlook of its bins to those due, most urgent first: plain functions, without HTTP."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from serving.answers import DueAnswer, DueBin, Skipped
-from serving.forecasts import SLACK, full_at, moment_of, named, recent_history
+from serving.forecasts import full_at, named
 from serving.messages import HORIZON_MAX_H, DueRequest
 from serving.moments import moments, numbers, utc
+from serving.outlook import SLACK, Outlook
 from serving.problems import wrong
-
-if TYPE_CHECKING:
-    from data.store import Store
-    from serving.champion import Champion
-    from training.forecast import FillForecast
 
 UNANSWERABLE = ("stale", "faulty_sensor", "no_data", "unknown_bin")
 """With these statuses the sensor says nothing that a truck could be sent, or not sent, for: a person must look."""
 
 
-def due(champion: Champion, store: Store, request: DueRequest, now: pd.Timestamp) -> DueAnswer:
-    """The answer of POST /v1/due, whatever its format."""
-    bin_ids = None if request.bin_ids is None else list(dict.fromkeys(request.bin_ids))
-    history = recent_history(champion.model, store, bin_ids, request.as_of, now)
-    as_of = moment_of(history, request.as_of, now)
-    forecast = champion.model.forecast(history.until(as_of), as_of, bin_ids)
+def due(outlook: Outlook, request: DueRequest, now: pd.Timestamp) -> DueAnswer:
+    """The answer of POST /v1/due, whatever its format; `outlook` holds the bins asked."""
+    as_of, forecast = outlook.as_of(now), outlook.forecast
     by = deadlines(forecast.bin_ids, request, as_of)
     p_full = forecast.p_full(by, request.full_pct)
     expected = forecast.mean(by)
     safe = forecast.latest_safe(request.risk, request.full_pct)
-    facts = history.bins.unique.reindex(pd.Index(forecast.bin_ids, dtype="str"))
-    volume = facts["capacity_l"].to_numpy(dtype=float) * expected / 100
+    volume = outlook.places[:, 2] * expected / 100
 
     skipped = np.isin(forecast.status.astype(str), UNANSWERABLE)
     why = {i: list(forecast.reasons[i]) or [str(forecast.status[i])] for i in np.flatnonzero(skipped).tolist()}
     answerable = ~skipped & np.isfinite(p_full)
     wanted = answerable & (p_full > request.risk)
+    left = wanted & pd.Index(forecast.bin_ids).isin(request.skip)
+    why |= {i: [f"left out as asked; full with probability {p_full[i]:.2f}"] for i in np.flatnonzero(left).tolist()}
+    wanted &= ~left
     if request.max_volume_l is not None:
         why |= {i: ["max_volume_l needs its capacity_l"] for i in np.flatnonzero(wanted & np.isnan(volume)).tolist()}
         wanted &= ~np.isnan(volume)
@@ -47,8 +40,8 @@ def due(champion: Champion, store: Store, request: DueRequest, now: pd.Timestamp
     chosen = rows[: within(volume[rows], request)]
     return DueAnswer.model_construct(
         as_of=as_of.to_pydatetime(),
-        model=named(champion),
-        due=_bins(forecast.take(chosen), p_full[chosen], expected[chosen], volume[chosen], facts.iloc[chosen], request),
+        model=named(outlook.champion),
+        due=_bins(outlook.take(chosen), p_full[chosen], expected[chosen], volume[chosen], request),
         left_out=len(rows) - len(chosen),
         skipped=[
             Skipped.model_construct(bin_id=str(forecast.bin_ids[i]), status=forecast.status[i], reasons=why[i])
@@ -92,24 +85,22 @@ def within(volume_l: np.ndarray, request: DueRequest) -> int:
 
 
 def _bins(
-    forecast: FillForecast,
-    p_full: np.ndarray,
-    expected: np.ndarray,
-    volume: np.ndarray,
-    facts: pd.DataFrame,
-    request: DueRequest,
+    outlook: Outlook, p_full: np.ndarray, expected: np.ndarray, volume: np.ndarray, request: DueRequest
 ) -> list[DueBin]:
+    forecast = outlook.forecast
+    latitude, longitude, capacity_l = outlook.places.T
     columns = {
         "bin_id": [str(bin_id) for bin_id in forecast.bin_ids],
+        "as_of": moments(forecast.as_of),
         "status": [str(status) for status in forecast.status],
         "fill_now_pct": numbers(forecast.fill_now_pct),
         "p_full": numbers(p_full),
         "expected_fill_pct": numbers(expected),
         "latest_safe_emptying_at": moments(forecast.latest_safe(request.risk, request.full_pct)),
         "full_at": full_at(forecast, request.full_pct),
-        "latitude": numbers(facts["latitude"]),
-        "longitude": numbers(facts["longitude"]),
-        "capacity_l": numbers(facts["capacity_l"]),
+        "latitude": numbers(latitude),
+        "longitude": numbers(longitude),
+        "capacity_l": numbers(capacity_l),
         "expected_volume_l": numbers(volume),
     }
     return [

@@ -1,59 +1,30 @@
-"""From a forecast request to its answer: plain functions over a model and a history, without HTTP."""
+"""From a forecast request and the outlook of its bins to the answer: plain functions, without HTTP."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from data.history import History
-from data.tables import CLOCK_SLACK_MIN
 from serving.answers import BinForecast, ForecastAnswer, FullAt, ModelNamed, Point
 from serving.messages import ForecastRequest
 from serving.moments import moments, numbers, utc
-from serving.problems import wrong
 
 if TYPE_CHECKING:
-    from data.store import Store
     from serving.champion import Champion
+    from serving.outlook import Outlook
     from training.forecast import FillForecast
-    from training.model import FillModel
-
-SLACK = pd.Timedelta(minutes=CLOCK_SLACK_MIN)
 
 
-def forecasts(champion: Champion, store: Store, request: ForecastRequest, now: pd.Timestamp) -> ForecastAnswer:
-    """The answer of POST /v1/forecast."""
-    bin_ids = list(dict.fromkeys(request.bin_ids))
-    known = recent_history(champion.model, store, bin_ids, request.as_of, now)
-    as_of = moment_of(known, request.as_of, now)
-    forecast = champion.model.forecast(known.until(as_of), as_of, bin_ids)
+def forecasts(outlook: Outlook, request: ForecastRequest, now: pd.Timestamp) -> ForecastAnswer:
+    """The answer of POST /v1/forecast; `outlook` holds the bins asked, in their order."""
+    as_of = outlook.as_of(now)
     return ForecastAnswer.model_construct(
         as_of=as_of.to_pydatetime(),
-        model=named(champion),
-        forecasts=told(forecast, as_of, request.horizons_h, request.quantiles, request.full_pct),
+        model=named(outlook.champion),
+        forecasts=told(outlook.forecast, as_of, request.horizons_h, request.quantiles, request.full_pct),
     )
-
-
-def recent_history(
-    model: FillModel, store: Store, bin_ids: list[str] | None, as_of: datetime | None, now: pd.Timestamp
-) -> History:
-    """All that forecasting these bins needs, in one query. Raises Problem where as_of lies ahead."""
-    moment = now if as_of is None else utc(as_of)
-    if moment > now + SLACK:
-        raise wrong("as_of", f"lies ahead of the service's clock, which says {now.isoformat()}")
-    return store.history(bin_ids, since=moment - pd.Timedelta(days=model.HISTORY_DAYS))
-
-
-def moment_of(history: History, as_of: datetime | None, now: pd.Timestamp) -> pd.Timestamp:
-    """The moment to forecast as of: the one asked, or now, and then no older than the newest reading known."""
-    if as_of is not None:
-        return utc(as_of)
-    times = history.readings.frame[["measured_at", "received_at"]]
-    newest = times.max().max() if len(times) else now
-    return min(max(now, newest), now + SLACK)
 
 
 def named(champion: Champion) -> ModelNamed:
@@ -94,9 +65,11 @@ def told(
                 )
             )
     last, now_pct, full = moments(forecast.last_reading_at), numbers(forecast.fill_now_pct), full_at(forecast, full_pct)
+    made = moments(forecast.as_of)
     return [
         BinForecast.model_construct(
             bin_id=str(bin_id),
+            as_of=made[i],
             status=forecast.status[i],
             reasons=list(forecast.reasons[i]),
             last_reading_at=last[i],

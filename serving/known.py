@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from data.emptyings import find_emptyings
+from data.history import History
 from serving.answers import BinAnswer, BinsAnswer, Profile
-from serving.forecasts import moment_of, told
+from serving.forecasts import told
 from serving.moments import moments, numbers, texts
 from serving.problems import Problem
 
 if TYPE_CHECKING:
     from data.store import Store
     from serving.champion import Champion
+    from serving.live import Live
 
 CURVE_H = [1.0, 3.0, 6.0, 12.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0, 240.0, 336.0]
 LEVELS = [0.1, 0.5, 0.9]
+BEFORE = pd.Timedelta(days=7)
+"""Emptyings are detected in the readings around them."""
 
 
 def bins_page(store: Store, limit: int, after: str) -> BinsAnswer:
@@ -30,26 +35,25 @@ def bins_page(store: Store, limit: int, after: str) -> BinsAnswer:
     )
 
 
-def bin_page(champion: Champion, store: Store, bin_id: str, days: float, now: pd.Timestamp) -> BinAnswer:
+def bin_page(live: Live, bin_id: str, days: float) -> BinAnswer:
     """All about one bin: its last `days`, its forecast, its profile. Raises Problem 404."""
     if any(c < " " or "\ud800" <= c <= "\udfff" for c in bin_id):
         raise Problem(404, "No bin has such a name.")
-    model = champion.model
-    since = now - pd.Timedelta(days=max(days, model.HISTORY_DAYS))
-    history = store.history([bin_id], since=since)
+    now = live.now()
+    outlook = live.outlook([bin_id], None, now)
+    as_of, since = outlook.as_of(now), now - pd.Timedelta(days=days)
+    history = live.store().history([bin_id], since=since - BEFORE)
     if not len(history.bins):
         raise Problem(404, f"No bin is named {bin_id!r}; GET /v1/bins lists those that are known.")
-    as_of = moment_of(history, None, now)
-    known = history.until(as_of)
-    forecast = model.forecast(known.since(now - pd.Timedelta(days=model.HISTORY_DAYS)), as_of, [bin_id])
-    shown = known.since(now - pd.Timedelta(days=days))
+    known = history.until(max(now, as_of))
+    shown = History(known.readings, find_emptyings(known), known.bins).since(since)
     return BinAnswer(
         bin=rows(history.bins.unique)[0],
         as_of=as_of.to_pydatetime(),
         readings=rows(shown.readings.frame.drop(columns="bin_id")),
         emptyings=rows(shown.emptyings.frame.drop(columns="bin_id")),
-        forecast=told(forecast, as_of, CURVE_H, LEVELS, None)[0],
-        profile=profile(champion, bin_id),
+        forecast=told(outlook.forecast, as_of, CURVE_H, LEVELS, None)[0],
+        profile=profile(outlook.champion, bin_id),
     )
 
 

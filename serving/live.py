@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,11 +12,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from data.errors import BrimcastError
 from data.settings import Settings
 from serving.champion import Champion, Copy
+from serving.moments import utc
+from serving.outlook import Outlook, read_outlook
 from serving.problems import Problem
+from serving.state import State
 
 if TYPE_CHECKING:
     from data.store import Store
 
+LOOK_AGAIN_S = 5.0
+REFRESHED = pd.Timedelta(minutes=3)
+"""Forecasts of this age are made again in the background, so that requests meet none that is five minutes old."""
 log = logging.getLogger("brimcast")
 
 
@@ -38,7 +45,10 @@ class Live:
     ) -> None:
         self._open_store, self._copy, self.now = open_store, copy, now
         self._store: Store | None = None
+        self._state: State | None = None
         self._lock = threading.Lock()
+        self._keeper: threading.Thread | None = None
+        self._ending = threading.Event()
 
     @classmethod
     def of(cls, settings: Settings) -> Live:
@@ -64,7 +74,53 @@ class Live:
 
     def warm(self) -> None:
         """Open the store and load the model, if they can be; what fails is told by `state`."""
-        self.state()
+        self.readiness()
+
+    def state(self) -> State:
+        """The forecasts to answer from. While they are kept fresh, a new champion's are filled before it answers."""
+        champion = self.champion()
+        with self._lock:
+            if self._state is None or (self._keeper is None and self._state.champion is not champion):
+                self._state = State(champion)
+            return self._state
+
+    def outlook(self, bin_ids: Sequence[str] | None, as_of: datetime | None, now: pd.Timestamp) -> Outlook:
+        """The outlook of these bins, each once (default: all): from memory, or, as of another moment, from the store.
+
+        Raises Problem.
+        """
+        ids = None if bin_ids is None else list(dict.fromkeys(bin_ids))
+        if as_of is None:
+            return self.state().outlook(self.store(), ids, now)
+        return read_outlook(self.champion(), self.store(), ids, utc(as_of), now)
+
+    def keep_fresh(self) -> None:
+        """Fill the state in the background, and keep it fresh until `end`."""
+        self._keeper = threading.Thread(target=self._keep, name="brimcast-state", daemon=True)
+        self._keeper.start()
+
+    def end(self) -> None:
+        """Stop keeping the state fresh."""
+        self._ending.set()
+
+    def _keep(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self.freshen()
+            except (Problem, BrimcastError, SQLAlchemyError, OSError) as error:
+                log.debug("forecasts are not refreshed: %s", error)  # requests are told, and /readyz says why
+            except Exception:
+                log.exception("forecasts are not refreshed")
+            self._ending.wait(LOOK_AGAIN_S)
+
+    def freshen(self) -> None:
+        """Make again every forecast that is old, or soon will be; take a new champion once its state is filled."""
+        state, champion = self.state(), self.champion()
+        if state.champion is not champion:
+            state = State(champion)
+        state.refresh(self.store(), self.now, REFRESHED)
+        with self._lock:
+            self._state = state
 
     def some_bins(self, count: int) -> list[str]:
         """The first few bins, for examples; none while the store does not answer."""
@@ -73,7 +129,7 @@ class Live:
         except (Problem, BrimcastError, SQLAlchemyError):
             return []
 
-    def state(self) -> dict[str, Any]:
+    def readiness(self) -> dict[str, Any]:
         """What /readyz says."""
         try:
             store: dict[str, Any] = {"ok": True, "bins": len(self.store().versions())}
@@ -81,4 +137,10 @@ class Live:
             detail = error.detail if isinstance(error, Problem) else "The store does not answer."
             store = {"ok": False, "detail": detail}
         model = self._copy.state()
-        return {"ready": bool(store["ok"] and model["ok"]), "store": store, "model": model}
+        state = self._state
+        made: dict[str, Any] = {"ok": self._keeper is None or (state is not None and state.filled)}
+        made["bins"] = 0 if state is None else len(state)
+        if not made["ok"]:
+            made["detail"] = f"The first forecasts are being made: {made['bins']:,} of {store.get('bins', 0):,} bins."
+        ready = bool(store["ok"] and model["ok"] and made["ok"])
+        return {"ready": ready, "store": store, "model": model, "forecasts": made}

@@ -59,6 +59,10 @@ class DueRequest(Message):
         list[Visit],
         Field(max_length=MAX_ROWS, description="planned visits: a bin's own next visit stands in for `by`"),
     ] = []
+    skip: Annotated[
+        list[BinId],
+        Field(max_length=MAX_BINS, description="what if these are not emptied: those due are in `skipped` instead"),
+    ] = []
     limit: Annotated[int | None, Field(strict=True, ge=1, le=1_000_000, description="at most so many bins")] = None
     max_volume_l: Annotated[
         Number | None, Field(gt=0, description="the most urgent bins that together hold at most so many litres")

@@ -79,7 +79,7 @@ def _add_tables(app: FastAPI) -> None:
     ) -> BinAnswer:
         """Its readings and emptyings of the last days, its forecast, and its own fill-rate profile."""
         live = _live(request)
-        return bin_page(live.champion(), live.store(), bin_id, days, live.now())
+        return bin_page(live, bin_id, days)
 
     @app.get("/v1/model", response_model_exclude_unset=True, summary="The model card", tags=["forecasts"])
     def model(request: Request) -> ModelCard:
@@ -121,9 +121,11 @@ def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     def readyz(request: Request) -> Ready:
-        state = _live(request).state()
+        state = _live(request).readiness()
         if not state["ready"]:
-            missing = next(part["detail"] for part in (state["store"], state["model"]) if not part["ok"])
+            missing = next(
+                part["detail"] for part in (state["store"], state["model"], state["forecasts"]) if not part["ok"]
+            )
             raise Problem(503, missing, **state)
         return Ready(**state)
 

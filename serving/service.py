@@ -67,18 +67,30 @@ class Brimcast:
         routes.state.live.warm()
         gc.collect()
         gc.freeze()
+        routes.state.live.keep_fresh()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def end(self) -> None:
+        """Leave the state as it is: nothing of it is needed again."""
+        routes.state.live.end()
 
     @bentoml.api(route="/v1/forecast")  # type: ignore[untyped-decorator]
     def forecast(self, request: ForecastRequest, /) -> dict[str, Any]:
         """How full these bins will be, and when they are full, if nobody empties them first."""
-        return answer(lambda live: forecasts(live.champion(), live.store(), request, live.now()))
+
+        def told(live: Live) -> ForecastAnswer:
+            now = live.now()
+            return forecasts(live.outlook(request.bin_ids, request.as_of, now), request, now)
+
+        return answer(told)
 
     @bentoml.api(route="/v1/due")  # type: ignore[untyped-decorator]
     def due(self, request: DueRequest, /) -> dict[str, Any]:
         """Which bins must be emptied, most urgent first."""
 
         def listed(live: Live) -> DueAnswer | VroomAnswer:
-            found = due(live.champion(), live.store(), request, live.now())
+            now = live.now()
+            found = due(live.outlook(request.bin_ids, request.as_of, now), request, now)
             return found if request.format == "json" else vroom(found, request.by)
 
         return answer(listed)

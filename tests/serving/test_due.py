@@ -8,6 +8,7 @@ import pytest
 
 from serving.due import due
 from serving.messages import DueRequest
+from serving.outlook import read_outlook
 
 
 def after(service: Any, hours: float) -> str:
@@ -36,7 +37,8 @@ def test_bins_over_the_risk_are_due_most_urgent_first(service: Any) -> None:
 def test_the_http_answer_equals_the_plain_function(service: Any) -> None:
     service.know(low=10, mid=75, high=90)
     body = {"by": after(service, 24), "risk": 0.2}
-    direct = due(service.champion, service.store, DueRequest.model_validate_json(json.dumps(body)), service.now[0])
+    outlook = read_outlook(service.champion, service.store, None, None, service.now[0])
+    direct = due(outlook, DueRequest.model_validate_json(json.dumps(body)), service.now[0])
     assert service.post("/v1/due", body) == json.loads(direct.model_dump_json())
 
 
@@ -95,6 +97,16 @@ def test_only_the_bins_asked_for_are_listed(service: Any) -> None:
     service.know(a=99, b=99)
     assert names(ask(service, bin_ids=["b"])) == ["b"]
     assert names(ask(service, bin_ids=[])) == []
+
+
+def test_what_if_some_are_not_emptied_names_those_that_would_be_due(service: Any) -> None:
+    service.know(a=99, b=99, low=10)
+    answer = ask(service, skip=["b", "low", "nope"], limit=1)
+    assert names(answer) == ["a"]
+    assert answer["left_out"] == 0
+    assert answer["skipped"] == [
+        {"bin_id": "b", "status": "ok", "reasons": ["left out as asked; full with probability 1.00"]}
+    ]
 
 
 def test_a_limit_keeps_the_most_urgent_and_counts_the_rest(service: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from serving.forecasts import forecasts
 from serving.messages import ForecastRequest
+from serving.outlook import read_outlook
 
 
 def ask(service: Any, **body: Any) -> dict[str, Any]:
@@ -18,8 +19,13 @@ def ask(service: Any, **body: Any) -> dict[str, Any]:
 
 def test_the_http_answer_equals_the_plain_function(service: Any) -> None:
     service.know(a=10, b=50, c=93)
-    body = {"bin_ids": ["c", "a", "nope", "b"], "horizons_h": [0.5, 6, 336], "quantiles": [0.05, 0.5, 0.9]}
-    direct = forecasts(service.champion, service.store, ForecastRequest(**body), service.now[0])
+    body: dict[str, Any] = {
+        "bin_ids": ["c", "a", "nope", "b"],
+        "horizons_h": [0.5, 6, 336],
+        "quantiles": [0.05, 0.5, 0.9],
+    }
+    outlook = read_outlook(service.champion, service.store, body["bin_ids"], None, service.now[0])
+    direct = forecasts(outlook, ForecastRequest(**body), service.now[0])
     assert ask(service, **body) == json.loads(direct.model_dump_json())
 
 
