@@ -58,8 +58,10 @@ def document(routes: FastAPI, endpoints: tuple[Endpoint, ...], version: str) -> 
         schemas.pop(unused, None)
     schemas["ProblemAnswer"] = ProblemAnswer.model_json_schema()
     for path, operations in drawn["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             _tell_refusals(path, operation)
+            if method == "get":
+                operation["responses"]["304"] = {"description": "If-None-Match names this answer's ETag already"}
     drawn["paths"] = dict(sorted(drawn["paths"].items(), key=lambda entry: _place(entry[0])))
     return drawn
 

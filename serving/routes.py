@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from data.errors import BrimcastError
 from serving import pages
 from serving.answers import BinAnswer, BinsAnswer, IntakeAnswer, ModelCard, Ready
+from serving.etags import ETags
 from serving.intake import put_bins, take_emptyings, take_readings
 from serving.known import bin_page, bins_page
 from serving.live import Live, log
@@ -27,6 +28,7 @@ DOWN = "The store cannot be reached; nothing of this request was kept. Try again
 def make_routes(native: tuple[Endpoint, ...]) -> FastAPI:
     """The application that BentoML mounts; `native` endpoints are only described by it."""
     app = FastAPI(title="Brimcast", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(ETags)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Problem, _as_it_is)
     app.add_exception_handler(SQLAlchemyError, _down)
