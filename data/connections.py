@@ -86,7 +86,8 @@ class Connections:
     def _prepare_sqlite(self, connection: Any, _: object) -> None:
         connection.isolation_level = None  # transactions begin where we say so, not where sqlite3 guesses
         waits = f"busy_timeout={math.ceil(self._wait_s * 1000)}"
-        for pragma in (waits, "journal_mode=WAL", "synchronous=FULL", "cache_size=-16384"):
+        # A post touches a page per bin: a log of 64 MB writes each page back once for many posts, twice as fast.
+        for pragma in (waits, "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=16000", "cache_size=-16384"):
             connection.execute(f"PRAGMA {pragma}")
 
     def _prepare_postgres(self, connection: Any, _: object) -> None:

@@ -56,6 +56,17 @@ def test_load_is_idempotent(city: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert len(store.history().readings) == 336
 
 
+def test_a_load_that_fails_leaves_nothing(city: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    url = f"sqlite:///{city / 'store.db'}"
+    monkeypatch.setattr("data.store.put_readings", fail)
+    assert run("load", "--readings", city / "r.csv", "--bins", city / "bins.csv", "--store", url) == 1
+    with Store(url) as store:
+        assert len(store.bins()) == len(store.versions()) == 0
+
+
 def test_a_store_is_a_source_of_readings_and_bins(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"sqlite:///{city / 'store.db'}"
     assert run("load", "--readings", city / "r.csv", "--bins", city / "bins.csv", "--store", url) == 0
@@ -98,7 +109,7 @@ def test_a_wrong_call_exits_with_two() -> None:
     assert run("nope") == 2
 
 
-@pytest.mark.parametrize("command", ["simulate", "check", "load"])
+@pytest.mark.parametrize("command", ["simulate", "check", "load", "migrate", "prune"])
 def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert f"brimcast data {command} --" in capsys.readouterr().out
