@@ -24,18 +24,20 @@ def with_ends(values: np.ndarray) -> np.ndarray:
 
 
 def monotone(values: np.ndarray) -> np.ndarray:
-    """The nearest-by (n, H, P) that falls neither with the horizon nor with the level.
+    """The nearest-by (n, H, P) that falls neither with the horizon, the first H of HORIZONS_H, nor with the level.
 
-    Along the horizon the isotonic regression, the nearest in the sum of squares, by its max-min formula (Barlow et al.
-    1972): the largest over beginnings of the smallest over ends of the means between. Then sorted by level, which
-    keeps the horizons' order.
+    Along the horizon the isotonic regression, the nearest in the squares summed over time (a horizon counts for the
+    hours around it), by its max-min formula (Barlow et al. 1972): the largest over beginnings of the smallest over ends
+    of the means between. Then sorted by level, which keeps the horizons' order.
     """
     n, horizons, levels = values.shape
+    hours = np.gradient(HORIZONS_H)[:horizons, None]
     falls = (np.diff(values, axis=1) < 0).any(axis=1, keepdims=True)
-    total = np.concatenate([np.zeros((n, 1, levels)), np.cumsum(values, axis=1)], axis=1)
+    total = np.concatenate([np.zeros((n, 1, levels)), np.cumsum(values * hours, axis=1)], axis=1)
+    time = np.concatenate([np.zeros((1, 1)), np.cumsum(hours, axis=0)])
     out = np.full(values.shape, -np.inf)
     for begin in range(horizons):  # a handful
-        means = (total[:, begin + 1 :] - total[:, begin : begin + 1]) / np.arange(1, horizons - begin + 1)[:, None]
+        means = (total[:, begin + 1 :] - total[:, begin : begin + 1]) / (time[begin + 1 :] - time[begin])
         smallest = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
         out[:, begin:] = np.maximum(out[:, begin:], smallest)
     out = np.maximum.accumulate(out, axis=1).clip(values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True))

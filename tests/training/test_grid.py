@@ -43,15 +43,18 @@ def test_monotone_never_falls_with_the_horizon_nor_with_the_level(values: np.nda
 
 
 def test_a_fall_is_shared_by_those_that_it_concerns() -> None:
-    made = monotone(np.array([10.0, 30.0, 20.0, 40.0])[None, :, None])
-    np.testing.assert_allclose(made[0, :, 0], [10, 25, 25, 40])
+    made = monotone(np.array([10.0, 30.0, 20.0, 40.0])[None, :, None])  # at 0, 1, 3 and 6 h: 1.5 h and 2.5 h fall
+    shared = (1.5 * 30 + 2.5 * 20) / 4
+    np.testing.assert_allclose(made[0, :, 0], [10, shared, shared, 40])
 
 
 @given(ANY)
 def test_monotone_is_the_isotonic_regression_over_the_horizon(values: np.ndarray) -> None:
-    made = monotone(values[:, :, :1])
+    made, hours = monotone(values[:, :, :1]), np.gradient(HORIZONS_H)[:4]
     for row in range(len(values)):
-        np.testing.assert_allclose(made[row, :, 0], isotonic_regression(values[row, :, 0]), atol=1e-9)
+        np.testing.assert_allclose(
+            made[row, :, 0], isotonic_regression(values[row, :, 0], sample_weight=hours), atol=1e-9
+        )
 
 
 @given(ANY)
