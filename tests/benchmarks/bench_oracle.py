@@ -1,8 +1,8 @@
 """How far forecasts are from the oracle's: python tests/benchmarks/bench_oracle.py [bins] [days] [examples].
 
 Three cities, each with three sizes of sensor noise; the last 30 days are forecast every 11 hours. Scored against the
-true level, so that what is left is the forecaster's own. Windows of which no sensor can know (the bin was emptied before
-`as_of`, and no reading has said so yet) are left out of the `heard` ones.
+true level, so that what is left is the forecaster's own. The `heard` windows are those without an emptying between the
+newest reading and `as_of`: of such a one no sensor can know.
 """
 
 from __future__ import annotations
