@@ -91,7 +91,7 @@ def of_bins(
 ) -> list[tuple[Any, ...]]:
     """The table's rows of these bins, or of all; `more`: further tests, as `{"emptied_at >=": 0}`."""
     names = ", ".join(column.name for column in table.columns)
-    tests, given = ["1 = 1"], []
+    tests, given = ["1 = 1"], list[Any]()
     if ids is not None:
         asked, given = listed(connection, ids)
         tests.append(f"bin_id IN (SELECT bin_id FROM {asked} AS k)")

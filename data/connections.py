@@ -27,15 +27,16 @@ class Connections:
     """Connections to one database; each call waits at most about `wait_s` for it, or for who holds its locks.
 
     What a transaction wrote is on disk when it ends: SQLite in WAL with synchronous=FULL, PostgreSQL with
-    synchronous_commit on. Raises InputError when `url` can name no store, StoreError when a call fails.
+    synchronous_commit on. `make`: a file of SQLite that is not there is made. Raises InputError when `url` can name no
+    store, StoreError when a call fails.
     """
 
-    def __init__(self, url: str, wait_s: float = WAIT_S) -> None:
+    def __init__(self, url: str, wait_s: float = WAIT_S, *, make: bool = True) -> None:
         self.url = database_url(url)
         self._wait_s = wait_s
         sqlite = self.url.get_backend_name() == "sqlite"
         if sqlite:
-            self._make_folder()
+            self._find_file(make)
         self.engine = database_engine(self.url, **(_sqlite(wait_s) if sqlite else _postgres(wait_s)))
         sa.event.listen(self.engine, "connect", self._prepare_sqlite if sqlite else self._prepare_postgres)
 
@@ -73,13 +74,20 @@ class Connections:
             found = said[0] if said else type(error).__name__
             raise StoreError(f"The store {shown(self.url)} failed: {found}") from error
 
-    def _make_folder(self) -> None:
+    def _find_file(self, make: bool) -> None:
         if self.url.database in (None, "", ":memory:"):
             raise InputError(
                 "The store's URL names no file", expected="sqlite:///FOLDER/store.db", remedy="Name the file."
             )
+        file = Path(str(self.url.database)).absolute()
+        if not make and not file.is_file():
+            raise InputError(
+                f"There is no store {shown(self.url)}",
+                expected="the file of one",
+                remedy="Name it, or make it with: brimcast data migrate (--store URL).",
+            )
         try:
-            Path(str(self.url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unreachable(self.url, error) from error
 

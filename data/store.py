@@ -37,7 +37,7 @@ class Store:
     """
 
     def __init__(self, url: str, *, migrate: bool = True, wait_s: float = WAIT_S) -> None:
-        self.connections = Connections(url, wait_s)
+        self.connections = Connections(url, wait_s, make=migrate)
         try:
             self._prepare(migrate)
         except (SQLAlchemyError, StoreError) as error:

@@ -122,8 +122,15 @@ def test_a_store_that_is_behind_is_refused_with_the_command_to_run(store_url: st
 
 
 def test_an_empty_database_is_refused_where_nothing_may_be_migrated(store_url: str) -> None:
+    Connections(store_url).engine.connect().close()
     with pytest.raises(SchemaError, match=r"no tables yet.*brimcast data migrate"):
         Store(store_url, migrate=False)
+
+
+def test_a_store_that_is_not_there_is_not_made_where_nothing_may_be_migrated(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no store.*brimcast data migrate"):
+        Store(f"sqlite:///{tmp_path}/deep/store.db", migrate=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_setting_decides_whether_a_store_is_migrated(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
