@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from data.batches import is_postgres
 from data.databases import database_engine, database_url, shown, unreachable
 from data.errors import BrimcastError, InputError
+from data.migration import SchemaError
 
 WAIT_S = 30.0
 LOCK = 0x6272696D  # PostgreSQL's advisory lock of those who change a store's tables themselves
@@ -81,7 +82,7 @@ class Connections:
             )
         file = Path(str(self.url.database)).absolute()
         if not make and not file.is_file():
-            raise InputError(
+            raise SchemaError(
                 f"There is no store {shown(self.url)}",
                 expected="the file of one",
                 remedy="Name it, or make it with: brimcast data migrate (--store URL).",

@@ -128,7 +128,7 @@ def test_an_empty_database_is_refused_where_nothing_may_be_migrated(store_url: s
 
 
 def test_a_store_that_is_not_there_is_not_made_where_nothing_may_be_migrated(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no store.*brimcast data migrate"):
+    with pytest.raises(SchemaError, match=r"no store.*brimcast data migrate"):
         Store(f"sqlite:///{tmp_path}/deep/store.db", migrate=False)
     assert not list(tmp_path.iterdir())
 
