@@ -30,7 +30,8 @@ def hourly(bins: int, days: int) -> pd.DataFrame:
     measured = NOW - pd.to_timedelta(np.arange(hours)[::-1], "h").as_unit("us")
     fill = np.random.default_rng(0).integers(0, 101, bins * hours).astype(float)
     frame = {"bin_id": np.tile(ids, hours), "measured_at": np.repeat(measured, bins), "fill_pct": fill}
-    return pd.DataFrame(frame).assign(received_at=lambda f: f["measured_at"] + pd.Timedelta(minutes=1), battery_pct=80.0)
+    table = pd.DataFrame(frame)
+    return table.assign(received_at=table["measured_at"] + pd.Timedelta(minutes=1), battery_pct=80.0)
 
 
 def batches(frame: pd.DataFrame, count: int) -> list[Readings]:
