@@ -56,4 +56,4 @@ def comparison_text(table: pd.DataFrame) -> str:
 
 
 def _text(frame: pd.DataFrame) -> str:
-    return frame.round(3).to_string(na_rep="-")
+    return frame.to_string(na_rep="-", float_format="{:.3f}".format)
