@@ -19,6 +19,7 @@ from data.cleaning import clean
 from data.history import History
 from data.simulation import CitySettings, Simulation, simulate
 from training.model import FillModel
+from training.settings import ModelSettings
 
 BLUE, INK, GREY, RED = "#1f6fb2", "#20262e", "#9aa0a8", "#c0392b"
 AHEAD = pd.Timedelta("72h")
@@ -76,7 +77,7 @@ def main() -> None:
     # The bin whose three days are nearest to 60 points: one that is in doubt, whatever the forecast of it.
     risen = undisturbed(simulation, as_of)
     bin_id = str((risen - 60).abs().idxmin())
-    model = FillModel.fit(history, until=as_of - pd.Timedelta("1D"))
+    model = FillModel.fit(history, until=as_of - pd.Timedelta("1D"), settings=ModelSettings(examples=30_000))
     draw(simulation, history, model, bin_id, as_of).savefig(asked.out, metadata={"Software": None})
     print(f"{asked.out}: {bin_id}, as of {as_of}")
 
