@@ -55,6 +55,10 @@ class Calibration:
                 covered[str(name), b] = _shrunk(below[own], bins[own], week[own], pooled)
         return cls(covered)
 
+    def softened(self, share: float) -> Calibration:
+        """Only this share of every correction."""
+        return Calibration({key: LEARNED + share * (curve - LEARNED) for key, curve in self.covered.items()})
+
     def apply(self, values: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray) -> np.ndarray:
         """(n, H, 13) recalibrated quantiles of `values` (n, H, 13), for rows of `stream` (n,) at `horizon_h` (H,)."""
         if not self.covered:

@@ -26,6 +26,7 @@ from training.settings import ModelSettings
 
 OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
+BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
 METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
     "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
@@ -240,7 +241,8 @@ def _calibrate(boosters: QuantileBoosters, late: Examples) -> Calibration:
         return Calibration.identity()
     truth = late.rise + late.features.level
     quantiles = np.sort(boosters.predict(late.features), axis=1)
-    return Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
+    learned = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
+    return learned.softened(BELIEVED)
 
 
 def _card(

@@ -62,6 +62,14 @@ def test_where_all_is_full_nothing_can_be_said() -> None:
         np.testing.assert_allclose(covered[6:], LEARNED[6:], atol=1e-6)  # the upper half is tied with the truth
 
 
+def test_half_a_correction_lies_between_none_and_all_of_it() -> None:
+    whole = learned(0.5)
+    none, half = applied(whole.softened(0.0)), applied(whole.softened(0.5))
+    np.testing.assert_allclose(none[0], 50 + 5 * NORMAL, atol=1e-6)
+    width, narrow, wide = (made[:, 10] - made[:, 2] for made in (half, applied(whole), none))
+    assert ((narrow < width) & (width < wide)).all()
+
+
 def test_no_held_back_weeks_change_nothing() -> None:
     np.testing.assert_array_equal(applied(Calibration.identity())[0], 50 + 5 * NORMAL)
 
