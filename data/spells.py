@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from data.city_settings import CitySettings
 
-SECONDS_PER_DAY = 86400
-
 
 @dataclass(frozen=True)
 class Spells:

@@ -1,8 +1,9 @@
-"""Words of the command line read into values: times, durations and lists of horizons."""
+"""Words of the command line: the options that commands share, and times, durations and horizons read into values."""
 
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -40,3 +41,19 @@ def horizons_of(text: str) -> list[float]:
     if hours[-1] > LONGEST_H:
         raise typer.BadParameter(f"{hours[-1]:g} h is beyond what is forecast, 14 days.")
     return hours
+
+
+ReadingsAt = Annotated[str, typer.Option("--readings", help="Readings: CSV, Parquet or a database URL.")]
+BinsAt = Annotated[str | None, typer.Option("--bins", help="The bins table; without it local time is UTC.")]
+EmptyingsAt = Annotated[str | None, typer.Option("--emptyings", help="Reported emptyings; others are detected.")]
+Zone = Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")]
+Map = Annotated[list[str] | None, typer.Option("--map", help="Read a foreign column: fill_pct=Fullness. Repeatable.")]
+Country = Annotated[
+    str | None, typer.Option(metavar="CODE", help="Whose public holidays count, as CZ. [default: BRIMCAST_COUNTRY]")
+]
+Name = Annotated[str, typer.Option(help="The registered model's name.")]
+From = Annotated[pd.Timestamp, typer.Option("--from", parser=time_of, metavar="TIME", help="The first origin.")]
+To = Annotated[pd.Timestamp | None, typer.Option(parser=time_of, metavar="TIME", help="The end of the last window.")]
+Horizons = Annotated[str, typer.Option(metavar="LIST", help="Horizons, such as 6h,12h,3d.")]
+Every = Annotated[str, typer.Option(metavar="DURATION", help="The time between origins.")]
+HORIZONS, EVERY, NAME = "6h,12h,24h,48h,72h", "6h", "brimcast"

@@ -11,7 +11,25 @@ import typer
 from data.console import check_outputs, make_app, run
 from data.progress import working
 from data.settings import read_settings
-from training.arguments import duration_of, horizons_of, time_of
+from training.arguments import (
+    EVERY,
+    HORIZONS,
+    NAME,
+    BinsAt,
+    Country,
+    EmptyingsAt,
+    Every,
+    From,
+    Horizons,
+    Map,
+    Name,
+    ReadingsAt,
+    To,
+    Zone,
+    duration_of,
+    horizons_of,
+    time_of,
+)
 
 if TYPE_CHECKING:
     from data.history import History
@@ -20,21 +38,6 @@ if TYPE_CHECKING:
 # Modules that take long to import are imported where they are used: `--help` answers at once.
 
 app = make_app("training", "Models: fit, backtest, forecast, compare, promote, rollback.")
-
-ReadingsAt = Annotated[str, typer.Option("--readings", help="Readings: CSV, Parquet or a database URL.")]
-BinsAt = Annotated[str | None, typer.Option("--bins", help="The bins table; without it local time is UTC.")]
-EmptyingsAt = Annotated[str | None, typer.Option("--emptyings", help="Reported emptyings; others are detected.")]
-Zone = Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")]
-Map = Annotated[list[str] | None, typer.Option("--map", help="Read a foreign column: fill_pct=Fullness. Repeatable.")]
-Country = Annotated[
-    str | None, typer.Option(metavar="CODE", help="Whose public holidays count, as CZ. [default: BRIMCAST_COUNTRY]")
-]
-Name = Annotated[str, typer.Option(help="The registered model's name.")]
-From = Annotated[pd.Timestamp, typer.Option("--from", parser=time_of, metavar="TIME", help="The first origin.")]
-To = Annotated[pd.Timestamp | None, typer.Option(parser=time_of, metavar="TIME", help="The end of the last window.")]
-Horizons = Annotated[str, typer.Option(metavar="LIST", help="Horizons, such as 6h,12h,3d.")]
-Every = Annotated[str, typer.Option(metavar="DURATION", help="The time between origins.")]
-HORIZONS, EVERY, NAME = "6h,12h,24h,48h,72h", "6h", "brimcast"
 
 
 @app.command()
