@@ -18,8 +18,10 @@ from training.accumulation import Accumulation
 from training.boosters import QuantileBoosters
 from training.calendar import WEEK_H
 from training.calibration import Calibration
+from training.ensemble import Ensemble
 from training.features import feature_names
 from training.grid import LEARNED
+from training.networks import QuantileNetworks
 from training.profiles import FillRateProfiles
 from training.settings import ModelSettings
 
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+NETWORKS = "networks"
 
 
 def save(model: FillModel, folder: Path) -> None:
-    """Write a model as a folder: model.json, boosters/ and profiles.parquet; whole or not at all.
+    """Write a model as a folder: model.json, boosters/, networks/ and profiles.parquet; whole or not at all.
 
     Replaces a model that lies there; raises InputError if something else does.
     """
@@ -43,10 +46,13 @@ def save(model: FillModel, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         draft = Path(scratch) / "model"
-        for name, booster in model.boosters.files.items():
-            path = draft / "boosters" / f"{name}.txt"
+        (draft / "boosters").mkdir(parents=True)
+        for level, booster in zip(LEARNED, model.ensemble.boosters.boosters, strict=True):
+            booster.save_model(draft / _booster(level))
+        for name, array in model.ensemble.networks.arrays().items():
+            path = draft / NETWORKS / f"{name}.npy"
             path.parent.mkdir(parents=True, exist_ok=True)
-            booster.save_model(path)
+            np.save(path, array, allow_pickle=False)
         _profiles_frame(model.profiles).to_parquet(draft / "profiles.parquet", index=False)
         files = sorted(path for path in draft.rglob("*") if path.is_file())
         described = {
@@ -55,7 +61,6 @@ def save(model: FillModel, folder: Path) -> None:
             "features": list(model.feature_names),
             "streams": list(model.streams),
             "quantiles": LEARNED.tolist(),
-            "own_weight": {str(code): share for code, share in model.boosters.weight.items()},
             "sha256": {path.relative_to(draft).as_posix(): _digest(path.read_bytes()) for path in files},
             "accumulation": model.accumulation.to_json(),
             "calibration": model.calibration.to_json(),
@@ -75,27 +80,37 @@ def load(folder: Path) -> FillModel:
     described = _described(folder)
     try:
         digests = dict(described["sha256"])
-        weight = {int(code): float(share) for code, share in described["own_weight"].items()}
-        boosters = QuantileBoosters.of_files(
-            lambda name: lgb.Booster(model_str=_whole(folder, f"boosters/{name}.txt", digests).decode()), weight
-        )
+        features = tuple(described["features"])
+        boosters = tuple(lgb.Booster(model_str=_whole(folder, _booster(level), digests).decode()) for level in LEARNED)
+        arrays = {
+            name.removeprefix(f"{NETWORKS}/").removesuffix(".npy"): np.load(
+                io.BytesIO(_whole(folder, name, digests)), allow_pickle=False
+            )
+            for name in digests
+            if name.startswith(f"{NETWORKS}/")
+        }
+        networks = QuantileNetworks.of_arrays(features, arrays)
         model = FillModel(
             profiles=_profiles(pd.read_parquet(io.BytesIO(_whole(folder, "profiles.parquet", digests)))),
-            boosters=boosters,
+            ensemble=Ensemble(QuantileBoosters(boosters), networks),
             calibration=Calibration.from_json(described["calibration"]),
             settings=ModelSettings(**described["settings"]),
             streams=tuple(described["streams"]),
-            feature_names=tuple(described["features"]),
+            feature_names=features,
             accumulation=Accumulation.from_json(described["accumulation"]),
             card=described["card"],
         )
     except (OSError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error
-    if any(booster.feature_name() != list(model.feature_names) for booster in boosters.files.values()):
+    if any(booster.feature_name() != list(model.feature_names) for booster in boosters):
         raise _foreign(folder, "has boosters of other features than its model.json names")
     if model.feature_names != feature_names():
         raise _foreign(folder, "was trained on other features than this version of Brimcast makes")
     return model
+
+
+def _booster(level: float) -> str:
+    return f"boosters/q{round(level * 100):02d}.txt"
 
 
 def _whole(folder: Path, name: str, digests: dict[str, str]) -> bytes:

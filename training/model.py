@@ -12,10 +12,10 @@ from data.health import RECENT_DAYS
 from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, microseconds
 from training.accumulation import Accumulation
-from training.boosters import QuantileBoosters
 from training.calendar import holiday_days
 from training.calibration import Calibration
 from training.curriculum import plan
+from training.ensemble import Ensemble
 from training.examples import Asks, Examples, chunks, learn_examples, situations_of
 from training.features import horizon_features
 from training.forecast import FillForecast
@@ -31,7 +31,7 @@ METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
     "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
     "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
-    "LightGBM boosters, pooled and one set for each stream, give 13 quantiles of the rise at horizons up to 72 hours.",
+    "LightGBM boosters and small neural networks, averaged, give 13 quantiles of the rise at horizons up to 72 hours.",
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
     "Their probabilities are recalibrated by stream and horizon on every other four weeks, held back from a first fit.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
@@ -45,13 +45,13 @@ def _quiet(_: str) -> None:
 
 @dataclass(frozen=True)
 class FillModel:
-    """Forecasts the fill of bins: per-bin profiles, pooled quantile boosters and a calibration.
+    """Forecasts the fill of bins: per-bin profiles, a pooled ensemble of quantiles and a calibration.
 
     `forecast` is the only road to a forecast; it needs the last HISTORY_DAYS days before the moment it is made.
     """
 
     profiles: FillRateProfiles
-    boosters: QuantileBoosters
+    ensemble: Ensemble
     calibration: Calibration
     settings: ModelSettings
     streams: tuple[str, ...]
@@ -86,13 +86,14 @@ class FillModel:
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
         )
         taught = _taught(examples)
-        first = _boosters(examples.take(np.flatnonzero(taught)), chosen, say, "first fit, without the weeks held back")
+        known = examples.take(np.flatnonzero(taught))
+        first = Ensemble.fit(known, chosen, lambda step: say(f"first fit, without the weeks held back: {step}"))
         calibration = _calibrate(first, examples.take(np.flatnonzero(~taught)))
         accumulation = Accumulation.learn(past, microsecond(end), lesson.profiles, examples, rng)
-        boosters = _boosters(examples, chosen, say, "final fit")
+        ensemble = Ensemble.fit(examples, chosen, lambda step: say(f"final fit: {step}"))
         card = _card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
-        return cls(lesson.profiles, boosters, calibration, chosen, streams, names, accumulation, card)
+        return cls(lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, card)
 
     @property
     def version(self) -> str:
@@ -190,7 +191,7 @@ class FillModel:
             self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
         )
         features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
-        near = self.boosters.predict(features)
+        near = self.ensemble.predict(features)
         near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
         near = monotone(np.clip(near, 0, 100))
         moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
@@ -227,20 +228,11 @@ def _taught(examples: Examples) -> np.ndarray:
     return since // block % 2 == 0
 
 
-def _boosters(
-    examples: Examples, settings: ModelSettings, progress: Callable[[str], None], what: str
-) -> QuantileBoosters:
-    return QuantileBoosters.fit(
-        examples, settings.booster_parameters, settings.trees, settings.threads, settings.seed,
-        lambda step: progress(f"{what}: {step}"),
-    )  # fmt: skip
-
-
-def _calibrate(boosters: QuantileBoosters, late: Examples) -> Calibration:
+def _calibrate(ensemble: Ensemble, late: Examples) -> Calibration:
     if not len(late.rise):
         return Calibration.identity()
     truth = late.rise + late.features.level
-    quantiles = np.sort(boosters.predict(late.features), axis=1)
+    quantiles = np.sort(ensemble.predict(late.features), axis=1)
     learned = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
     return learned.softened(BELIEVED)
 

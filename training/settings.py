@@ -13,15 +13,16 @@ class ModelSettings(BaseModel):
     country: str | None = Field(
         default=None, description="ISO code of the country whose public holidays count", examples=["CZ"]
     )
-    examples: int = Field(default=120_000, gt=0, description="at most so many rows for the boosters to learn from")
+    examples: int = Field(default=120_000, gt=0, description="at most so many rows to learn from")
     trees: int = Field(default=110, gt=0, description="trees of each booster")
     leaves: int = Field(default=63, gt=1, description="leaves of each tree")
     learning_rate: float = Field(default=0.08, gt=0, le=1)
     leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
+    networks: int = Field(default=4, gt=0, description="neural networks beside the boosters")
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
     outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
     strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which a bin is unknown")
-    threads: int = Field(default=2, gt=0, description="boosters fitted at a time; does not change them")
+    threads: int = Field(default=2, gt=0, description="boosters and networks fitted at a time; does not change them")
     seed: int = 0
 
     @property

@@ -45,7 +45,7 @@ def test_from_csv_to_the_due_list_over_http(tmp_path: Path) -> None:
     load = ["-m", "data", "load", "--readings", readings, "--bins", bins, "--store", settings.store]
     subprocess.run([sys.executable, *load], cwd=ROOT, env=environment, check=True)
     history: History = read_history(readings, bins).history
-    quick = ModelSettings(examples=5000, trees=15, learning_rate=0.3, threads=1)
+    quick = ModelSettings(examples=5000, networks=1, trees=15, learning_rate=0.3, threads=1)
     candidate = fit_candidate(history, readings, evaluate=False, settings=quick)
     enter(log(candidate, NAME, settings), settings)
     fetch(settings)

@@ -44,9 +44,10 @@ def test_the_folder_holds_what_the_design_says(saved: Path) -> None:
     files = {path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()}
     assert {"model.json", "profiles.parquet"} <= files
     rest = files - {"model.json", "profiles.parquet"}
-    assert {f"boosters/pooled/q{level:02d}.txt" for level in (2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98)} <= rest
-    assert all(name.startswith("boosters/") and name.endswith(".txt") for name in rest)
-    assert len(rest) % 13 == 0
+    boosters = {f"boosters/q{level:02d}.txt" for level in (2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98)}
+    assert boosters <= rest
+    assert {"networks/0/weight0.npy", "networks/0/bias2.npy", "networks/encoding/knots.npy"} <= rest
+    assert all(name.startswith("networks/") and name.endswith(".npy") for name in rest - boosters)
     described = json.loads((saved / "model.json").read_text())
     assert {"format", "format_version", "features", "streams", "quantiles", "card"} <= described.keys()
     assert {"git_commit", "fingerprint", "span", "trained_until"} <= described["card"].keys()
@@ -99,7 +100,7 @@ def test_a_foreign_format_is_refused(folder: Path) -> None:
     assert "of another kind" in refused(folder)
 
 
-@pytest.mark.parametrize("version", [0, 2, "3", None])
+@pytest.mark.parametrize("version", [0, 3, "4", None])
 def test_another_version_of_the_format_is_refused(folder: Path, version: object) -> None:
     change(folder, format_version=version)
     assert "format version" in refused(folder)
@@ -111,7 +112,7 @@ def test_a_model_json_that_is_none_is_refused(folder: Path, text: str) -> None:
     assert "model.json" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["boosters/pooled/q50.txt", "profiles.parquet"])
+@pytest.mark.parametrize("name", ["boosters/q50.txt", "networks/0/weight1.npy", "profiles.parquet"])
 def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
     assert "is broken" in refused(folder)
@@ -119,14 +120,15 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.95])
 def test_a_truncated_booster_is_refused(folder: Path, share: float) -> None:
-    path = folder / "boosters" / "pooled" / "q50.txt"
+    path = folder / "boosters" / "q50.txt"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     assert "is broken" in refused(folder)
 
 
-def test_a_booster_with_a_byte_changed_is_refused(folder: Path) -> None:
-    path = folder / "boosters" / "pooled" / "q50.txt"
+@pytest.mark.parametrize("name", ["boosters/q50.txt", "networks/0/weight1.npy"])
+def test_a_file_with_a_byte_changed_is_refused(folder: Path, name: str) -> None:
+    path = folder / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

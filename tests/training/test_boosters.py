@@ -2,26 +2,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.boosters import WEEK_US, QuantileBoosters
+from training.boosters import QuantileBoosters
 from training.examples import Examples
 from training.features import Features
 
 NAMES = ("stream", "x")
 
 
-def examples(rows: dict[int, int], bins: int = 10, weeks: int = 30) -> Examples:
-    """Random rises, `rows` many of each stream: around 5 in stream 0, around 15 in stream 1, 25 in stream 2."""
+def examples(rows: int) -> Examples:
+    """Random rises around 5 where x is below zero, around 25 elsewhere."""
     rng = np.random.default_rng(0)
-    stream = np.repeat(list(rows), list(rows.values()))
-    n = len(stream)
-    matrix = np.column_stack([stream.astype(float), rng.normal(size=n)])
+    x = rng.normal(size=rows)
     return Examples(
-        features=Features(NAMES, matrix, np.full(n, 10.0)),
-        rise=5 + 10 * stream + rng.normal(0, 2, n),
-        stream=np.array([f"stream {k}" for k in stream], dtype=object),
-        horizon_h=np.full(n, 6.0),
-        as_of=rng.integers(0, weeks, n) * WEEK_US,
-        bin_ids=np.array([f"b{k}" for k in rng.integers(0, bins, n)], dtype=object),
+        features=Features(NAMES, np.column_stack([np.zeros(rows), x]), np.full(rows, 10.0)),
+        rise=np.where(x < 0, 5, 25) + rng.normal(0, 2, rows),
+        stream=np.full(rows, "mixed", dtype=object),
+        horizon_h=np.full(rows, 6.0),
+        as_of=np.arange(rows),
+        bin_ids=np.full(rows, "b", dtype=object),
     )
 
 
@@ -30,49 +28,22 @@ def fitted(some: Examples, threads: int = 1) -> QuantileBoosters:
     return QuantileBoosters.fit(some, chosen, 20, threads, 0, lambda _: None)
 
 
-def asked(stream: float, rows: int = 1) -> Features:
-    return Features(NAMES, np.tile([stream, 0.0], (rows, 1)), np.full(rows, 10.0))
+def asked(x: float, rows: int = 1) -> Features:
+    return Features(NAMES, np.tile([0.0, x], (rows, 1)), np.full(rows, 10.0))
 
 
-def test_a_stream_with_evidence_has_boosters_of_its_own_and_others_share_the_pooled() -> None:
-    boosters = fitted(examples({0: 3000, 1: 3000, 2: 100}))
-    assert set(boosters.own) == {0, 1}
-    assert all(0 < share < 0.5 for share in boosters.weight.values())
-
-
-def test_evidence_is_counted_in_weeks_of_bins_not_in_rows() -> None:
-    short = fitted(examples({0: 3000}, bins=2, weeks=4)).weight[0]
-    long = fitted(examples({0: 3000}, bins=20, weeks=50)).weight[0]
-    assert short < 0.1 < 0.4 < long
-
-
-def test_quantiles_are_the_weighted_mean_of_both() -> None:
-    boosters = fitted(examples({0: 3000, 1: 3000}))
-    features = asked(1.0)
-    pooled = np.array([[b.predict(features.matrix)[0] for b in boosters.pooled]])
-    own = np.array([[b.predict(features.matrix)[0] for b in boosters.own[1]]])
-    share = boosters.weight[1]
-    np.testing.assert_allclose(boosters.predict(features), 10 + (1 - share) * pooled + share * own, atol=1e-9)
-
-
-def test_an_unknown_stream_is_answered_by_the_pooled_boosters() -> None:
-    boosters = fitted(examples({0: 3000, 1: 3000}))
-    features = asked(-1.0)
-    pooled = np.array([[b.predict(features.matrix)[0] for b in boosters.pooled]])
-    np.testing.assert_array_equal(boosters.predict(features), 10 + pooled)
+def test_quantiles_are_of_the_level_not_of_the_rise() -> None:
+    boosters = fitted(examples(3000))
+    low, high = boosters.predict(asked(-1.0))[0], boosters.predict(asked(1.0))[0]
+    np.testing.assert_allclose([low[6], high[6]], [15, 35], atol=1.5)
+    assert 3 < high[10] - high[2] < 7  # 80% of a normal distribution of deviation 2: 5.1 points
 
 
 def test_threads_do_not_change_the_boosters() -> None:
-    some = examples({0: 3000, 1: 2500})
-    one, two = fitted(some, 1).files, fitted(some, 2).files
-    assert {k: b.model_to_string() for k, b in one.items()} == {k: b.model_to_string() for k, b in two.items()}
-
-
-def test_what_files_names_can_be_read_again() -> None:
-    boosters = fitted(examples({0: 3000}))
-    again = QuantileBoosters.of_files(boosters.files.__getitem__, boosters.weight)
-    np.testing.assert_array_equal(again.predict(asked(0.0, 3)), boosters.predict(asked(0.0, 3)))
+    some = examples(3000)
+    one, two = fitted(some, 1), fitted(some, 2)
+    assert [b.model_to_string() for b in one.boosters] == [b.model_to_string() for b in two.boosters]
 
 
 def test_no_rows_have_no_quantiles() -> None:
-    assert fitted(examples({0: 2500})).predict(asked(0.0, 0)).shape == (0, 13)
+    assert fitted(examples(2500)).predict(asked(0.0, 0)).shape == (0, 13)

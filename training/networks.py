@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from training.backpropagation import Lesson, taught
+from training.encoding import Encoding
+from training.examples import Examples
+from training.features import Features
+from training.network import BLOCK, HALF, HIDDEN, Network, rises
+
+AT_ONCE = 64 * BLOCK
+
+
+@dataclass(frozen=True)
+class QuantileNetworks:
+    """An ensemble of networks; their quantiles of the rise above the filtered level are averaged.
+
+    A quantile is a part of its own plus a multiple of what the bin's profile and pace expect: rates are proportions,
+    which neither boosters nor plain networks learn well. All quantiles come from one network, so none cross. The
+    quantile loss on the level within 0-100 is exact for a censored level (Powell 1986).
+    """
+
+    encoding: Encoding
+    networks: tuple[Network, ...]
+
+    @classmethod
+    def fit(
+        cls, examples: Examples, count: int, threads: int, seed: int, progress: Callable[[str], None]
+    ) -> QuantileNetworks:
+        """Fit `count` networks, `threads` at a time and each on one thread: the result depends on the seed alone."""
+        features = examples.features
+        encoding = Encoding.learn(features.names, features.matrix)
+        level = features.level.astype(np.float32)[:, None]
+        lesson = Lesson(
+            encoding(features.matrix), examples.rise.astype(np.float32)[:, None], expected_rise(features),
+            -level, 100 - level, encoding.bins,
+        )  # fmt: skip
+        networks: list[Network] = []
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
+            for network in pool.map(lambda k: taught(lesson, np.random.default_rng([seed, k])), range(count)):
+                networks.append(network)
+                progress(f"network {len(networks)} of {count}")
+        return cls(encoding, tuple(networks))
+
+    def predict(self, features: Features) -> np.ndarray:
+        """(k, 13) percent: quantiles of the level for k rows of features; a row's do not depend on the others."""
+        out = np.zeros((len(features.matrix), HALF))
+        expected = expected_rise(features)
+        for start in range(0, len(out), AT_ONCE):  # bounds the memory in between
+            part = slice(start, start + AT_ONCE)
+            inputs = self.encoding(features.matrix[part])
+            for network in self.networks:
+                out[part] += rises(network.outputs(inputs), expected[part])
+        return out / max(len(self.networks), 1) + features.level[:, None]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As plain arrays, for the artifact."""
+        return {f"encoding/{name}": array for name, array in self.encoding.arrays().items()} | {
+            f"{k}/{kind}{layer}": array
+            for k, network in enumerate(self.networks)
+            for kind, parts in (("weight", network.weights), ("bias", network.biases))
+            for layer, array in enumerate(parts)
+        }
+
+    @classmethod
+    def of_arrays(cls, names: tuple[str, ...], arrays: Mapping[str, np.ndarray]) -> QuantileNetworks:
+        """From what `arrays` gave; `names` of the features."""
+        of_encoding = {key.removeprefix("encoding/"): a for key, a in arrays.items() if key.startswith("encoding/")}
+        count = len({key.split("/")[0] for key in arrays} - {"encoding"})
+        layers = range(len(HIDDEN) + 1)
+        networks = tuple(
+            Network(
+                tuple(arrays[f"{k}/weight{layer}"] for layer in layers),
+                tuple(arrays[f"{k}/bias{layer}"] for layer in layers),
+            )
+            for k in range(count)
+        )
+        return cls(Encoding.of_arrays(names, of_encoding), networks)
+
+
+def expected_rise(features: Features) -> np.ndarray:
+    """(k, 1) percent that the profile and the recent pace expect by then, at most 100."""
+    return np.clip(np.nan_to_num(features.column("expected_pace_pct")), 0, 100).astype(np.float32)[:, None]
