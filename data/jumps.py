@@ -17,6 +17,7 @@ RESTLESS_PCT, RESTLESS_SHARE, RESTLESS_READINGS, RESTLESS_PER_DAY = 12.0, 0.35, 
 RISE_HOURS, RISE_FACTOR, RISE_MAX_PCT_PER_H = 12.0, 6.0, 6.0
 FLOOR_MAX_PCT, FLOOR_ZONE_PCT, FLOOR_ZONE_SHARE = 20.0, 12.0, 0.3
 RETURN_SHARE = 0.4
+DAYS_AT_ONCE = 2.0
 RECENT_DAYS, WEEK_DAYS = 2, 7
 USUAL_MIN, USUAL_PER_RATE, USUAL_MAX = 0.2, 0.5, 2.0
 WANDER_PCT, WANDER_DAYS = 6.0, 28
@@ -59,8 +60,7 @@ def find_jumps(s: Sequences, cycles: Cycles, as_of: np.ndarray, rate: np.ndarray
     step = steps(s)
     size_of = np.abs(step)
     noise, finest, downs = _noise(s, step, size_of)
-    threshold = np.maximum(JUMP_PCT, NOISE_FACTOR * np.minimum(noise, NOISE_MAX_PCT))
-    threshold = np.maximum(threshold, COARSE_FACTOR * finest)  # one step of a coarse sensor is no jump
+    threshold = _threshold(noise, finest)
     floor = _floors(s)
     at = np.flatnonzero(size_of > JUMP_PCT * MILLI)
     at = at[size_of[at] > threshold[s.seq[at]] * MILLI]
@@ -100,6 +100,22 @@ def find_jumps(s: Sequences, cycles: Cycles, as_of: np.ndarray, rate: np.ndarray
     )
 
 
+def unexplained(s: Sequences, per_day: np.ndarray) -> np.ndarray:
+    """(n,) bool: steps within 12 hours that go farther, up or down, than noise and two days at `per_day` (m,) percent.
+
+    An erratic sensor jumps up and returns; what it adds up to on the way says nothing about what was thrown in.
+    """
+    step = steps(s)
+    hours = (s.measured - s.lag(s.measured, 1, 0)) / HOUR_US
+    most = _threshold(*_noise(s, step, np.abs(step))[:2]) + DAYS_AT_ONCE * per_day
+    return (hours <= RISE_HOURS) & (np.abs(step) / MILLI > most[s.seq])
+
+
+def _threshold(noise: np.ndarray, finest: np.ndarray) -> np.ndarray:
+    """(m,) percent that a step must exceed to be a jump; one step of a coarse sensor is none."""
+    return np.maximum(np.maximum(JUMP_PCT, NOISE_FACTOR * np.minimum(noise, NOISE_MAX_PCT)), COARSE_FACTOR * finest)
+
+
 def steps(s: Sequences) -> np.ndarray:
     """(n,) change from the reading before in the same sequence, thousandths of a percent; 0 for the first."""
     step = np.zeros(len(s.fill), dtype=np.int64)
@@ -123,12 +139,18 @@ def _noise(s: Sequences, step: np.ndarray, size_of: np.ndarray) -> tuple[np.ndar
     found[:, 0] += np.maximum(count // 5 - downs, 0)
     below = np.cumsum(found, axis=1)
     noise = 0.5 * (below < NOISE_QUANTILE * below[:, -1:]).sum(axis=1)
-    finest = np.zeros(m)
-    if (count > 0).any():
-        moved = np.where(size_of > 0, size_of, np.int64(COARSEST_PCT * MILLI))
-        finest[count > 0] = np.minimum.reduceat(moved, s.offsets[:-1][count > 0]) / MILLI
-    finest = np.where(finest < COARSEST_PCT, finest, 0.0)
+    finest = _finest(s, size_of)
     return np.maximum(noise - finest / 4, 0.0), finest, downs  # a coarse sensor's quantile is its step
+
+
+def _finest(s: Sequences, size_of: np.ndarray) -> np.ndarray:
+    """(m,) percent: the smallest step of each sensor; 0 where it hardly tells."""
+    some = s.last >= 0
+    finest = np.zeros(len(s))
+    if some.any():
+        moved = np.where(size_of > 0, size_of, np.int64(COARSEST_PCT * MILLI))
+        finest[some] = np.minimum.reduceat(moved, s.offsets[:-1][some]) / MILLI
+    return np.where(finest < COARSEST_PCT, finest, 0.0)
 
 
 def _is_restless(s: Sequences, noise: np.ndarray, downs: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 from data.cycles import Cycles, find_cycles
 from data.health import RIM_PCT
 from data.history import History
+from data.jumps import unexplained
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, search
 from training.calendar import Clock
@@ -190,6 +191,7 @@ class Past:
         total = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
         before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
         usable = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)
+        usable &= ~unexplained(s, gathered.per_day)
         expected = (total - s.lag(total, 1, 0)) // int(NANO / MILLI)
         return cls(ids, streams, gathered.per_day, cycles, s.fill - before, expected, usable, until)
 

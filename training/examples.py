@@ -11,6 +11,7 @@ from data.cycles import find_cycles
 from data.errors import InputError
 from data.health import RECENT_DAYS, RIM_PCT
 from data.history import History
+from data.jumps import unexplained
 from data.readings import Readings
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, microseconds
@@ -23,6 +24,7 @@ from training.situations import Situations, describe
 LONGEST_SPAN_H = 72.0
 READINGS_AT_ONCE = 4_000_000
 FEWEST = 200
+PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
     streams, zones = known["stream"].fillna("mixed").to_numpy(), known["timezone"].fillna("UTC").to_numpy()
     before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
     ok = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US) & (step > 0)
+    for _ in range(PASSES):  # jumps make a bin look faster, and so themselves look likelier
+        hours = np.bincount(s.seq[ok], weights=step[ok] / HOUR_US, minlength=len(s))
+        risen = np.bincount(s.seq[ok], weights=(s.fill - before)[ok] / MILLI, minlength=len(s))
+        ok &= ~unexplained(s, 24 * np.maximum(risen, 0) / np.maximum(hours, 1.0))
     if not ok.any():
         empty = pd.DataFrame({"bin_id": [], "stream": [], "start_s": [], "hours": [], "measured": []})
         return empty, np.zeros(0)

@@ -7,6 +7,7 @@ import numpy as np
 from data.cycles import Cycles, find_cycles
 from data.health import RECENT_DAYS, RIM_PCT, Health, judge
 from data.history import History
+from data.jumps import unexplained
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search
 from data.spikes import SPIKE_PCT
@@ -69,7 +70,7 @@ def describe(
     columns |= _raw(raw, level)
     columns |= _spread(raw, as_of, level)
     columns |= _cycle(cycles, end, some, as_of, expected, level)
-    paces, pace = _pace(cycles, end, some, as_of, expected)
+    paces, pace = _pace(cycles, end, some, as_of, expected, unexplained(cycles.sequences, gathered.per_day))
     columns |= paces
     columns |= _habits(cycles, end, some)
     local = clock.local_s(as_of, np.arange(len(as_of)))
@@ -188,15 +189,18 @@ def _cycle(
 
 
 def _pace(
-    cycles: Cycles, end: np.ndarray, some: np.ndarray, as_of: np.ndarray, expected: np.ndarray
+    cycles: Cycles, end: np.ndarray, some: np.ndarray, as_of: np.ndarray, expected: np.ndarray, odd: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Rise over expected rise in trailing windows, spans of one fill cycle below the rim only; and over all 28 days."""
+    """Rise over expected rise in trailing windows, spans of one fill cycle below the rim only; and over all 28 days.
+
+    Steps that no deposit explains, `odd` (n,), are left out of both.
+    """
     s = cycles.sequences
     before = s.lag(s.fill, 1, 0)
     usable = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI)
     rise = np.where(usable, s.fill - before, 0)
     foreseen = np.where(usable, expected - s.lag(expected, 1, 0), 0) // NANO_PER_MILLI
-    risen, hoped = _sums(rise), _sums(foreseen)
+    risen, hoped = _sums(np.where(odd, 0, rise)), _sums(np.where(odd, 0, foreseen))
     rough = _sums(np.where(usable, np.minimum(np.abs(rise - foreseen), 30_000) ** 2 // 1000, 0))
     falls = _sums(usable & (rise < 0))
     still = _sums(usable & (rise == 0))

@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from data.history import History
+from data.readings import Readings
+from data.sequences import microsecond
+from training import examples
 from training.calendar import WEEK_H
 from training.profiles import EVERY, MIN_RATE, NANO, Accumulated, FillRateProfiles, Spans
 
@@ -126,3 +130,18 @@ def test_it_is_an_estimator_as_scikit_learn_knows_them() -> None:
         profiles.predict(spans("a", DAY, 1))
     table = spans("a", DAY, 10)
     assert FillRateProfiles().fit(table, table["rise"].to_numpy()).score(table, table["rise"].to_numpy()) > 0.8
+
+
+def test_profiles_learn_nothing_from_jumps_of_the_sensor() -> None:
+    hours = np.arange(60 * 24)
+    steady = 10 + 0.05 * hours % 60
+    jumping = np.where((hours > 700) & (hours < 900) & (hours % 10 < 4), 95.0, steady)
+    at = pd.Timestamp("2025-01-06T00:00Z") + pd.to_timedelta(hours, "h")
+    table = pd.concat(
+        [pd.DataFrame({"bin_id": name, "measured_at": at, "fill_pct": fill}) for name, fill in
+         (("steady", steady), ("jumping", jumping))]
+    )  # fmt: skip
+    history = History.of(Readings.checked(table))
+    learned = FillRateProfiles().fit(*examples.spans(history, microsecond(at[-1])))
+    per_day = 24 * learned.rates_.mean(axis=1)
+    np.testing.assert_allclose(per_day, 1.2, rtol=0.1)

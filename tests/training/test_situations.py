@@ -63,3 +63,10 @@ def test_a_fall_that_no_later_reading_confirms_is_pending_and_the_level_forecast
     found = described([[50.0 + k for k in range(20)] + [8.0]])
     assert found.columns["pending"][0] == 1
     assert found.level[0] == pytest.approx(8)
+
+
+def test_jumps_of_the_sensor_do_not_make_a_bin_look_faster() -> None:
+    steady = [10.0 + 0.25 * k for k in range(240)]
+    jumping = [value + (60 if 100 <= k < 200 and k % 10 < 4 else 0) for k, value in enumerate(steady)]
+    found = described([steady, jumping])
+    np.testing.assert_allclose(found.pace[1], found.pace[0], rtol=0.1)
