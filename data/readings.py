@@ -77,9 +77,10 @@ def repeats(ordered: pd.DataFrame) -> np.ndarray:
     """(n,) bool: rows that say again what the version before them said; `ordered` is sorted as `ORDER`."""
     same = np.zeros(len(ordered), dtype=bool)
     if len(ordered) > 1:
-        ids, times = ordered["bin_id"].to_numpy(), ordered["measured_at"].to_numpy(dtype="datetime64[us]")
-        fill = ordered["fill_pct"].to_numpy()
-        same[1:] = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1]) & (fill[1:] == fill[:-1])
+        times, fill = ordered["measured_at"].to_numpy(dtype="datetime64[us]"), ordered["fill_pct"].to_numpy()
+        alike = np.flatnonzero((times[1:] == times[:-1]) & (fill[1:] == fill[:-1])) + 1
+        ids = ordered["bin_id"]  # texts are dear to compare: only where all else is the same
+        same[alike] = ids.iloc[alike].to_numpy() == ids.iloc[alike - 1].to_numpy()
     return same
 
 

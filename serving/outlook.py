@@ -56,9 +56,10 @@ def read_outlook(
     """
     if as_of is not None and as_of > now + SLACK:
         raise wrong("as_of", f"lies ahead of the service's clock, which says {now.isoformat()}")
-    history = store.history(bin_ids, since=(as_of or now) - pd.Timedelta(days=champion.model.HISTORY_DAYS))
+    since = (as_of or now) - pd.Timedelta(days=champion.model.HISTORY_DAYS)
+    history = store.history(bin_ids, since=since, bare=True)
     moment = newest_moment(history, now) if as_of is None else as_of
-    made = champion.model.forecast(history.until(moment), moment, bin_ids)
+    made = champion.model.forecast(history, moment, bin_ids)  # which looks at nothing that was heard later
     forecast = replace(made, status=made.status.astype(object))
     facts = history.bins.unique[PLACE].reindex(pd.Index(forecast.bin_ids, dtype="str"))
     return Outlook(champion, forecast, facts.to_numpy(dtype=float))
@@ -66,9 +67,9 @@ def read_outlook(
 
 def newest_moment(history: History, now: pd.Timestamp) -> pd.Timestamp:
     """Now, or the newest reading where a sensor's clock runs ahead, by up to five minutes."""
-    times = history.readings.frame[["measured_at", "received_at"]]
-    newest = times.max().max() if len(times) else now
-    return min(max(now, newest), now + SLACK)
+    frame = history.readings.frame
+    newest = [frame[name].max() for name in ("measured_at", "received_at")] if len(frame) else []
+    return min(max(now, *newest), now + SLACK) if newest else now
 
 
 def joined(parts: Sequence[Outlook]) -> Outlook:

@@ -86,6 +86,7 @@ def environment(settings: Settings, workers: int) -> dict[str, str]:
         "BENTOML_HOME": str(settings.home / "bentoml"),
         "BENTOML_CONFIG_OPTIONS": f"services.brimcast.workers={workers}",
         "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",  # else each thread keeps memory of its own that the others cannot use
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(search)),
     }
 

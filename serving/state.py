@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from serving.outlook import Outlook, joined, read_outlook
+from serving.turns import Turns
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 OLDEST = pd.Timedelta(minutes=5)
 BATCH = 250
 FEW = 16
+THREADS = 2
+"""Boosters and databases let go of Python's lock: two batches at once take little more than half the time of two."""
 
 
 class State:
@@ -33,7 +37,8 @@ class State:
         self.champion = champion
         self.filled = False
         self._lock = threading.Lock()  # over what is kept
-        self._turn = threading.Lock()  # large batches are made one after the other, not twice at once
+        self._turns = Turns()  # large batches are made one after the other, not twice at once
+        self._pool = ThreadPoolExecutor(THREADS, "brimcast-forecasts")
         self._index = pd.Index([], dtype=object)
         self._versions = np.zeros(0, dtype=np.int64)
         self._rows: Outlook | None = None
@@ -49,18 +54,25 @@ class State:
         kept, old = self._kept(ids, versions, now, OLDEST)
         if kept is not None and not old.any():
             return kept
-        made = self._made(store, ids[old], versions[old], lambda: now, OLDEST)
+        with self._turns.asked() if old.sum() > FEW else nullcontext():
+            made = self._made(store, ids[old], versions[old], lambda: now, OLDEST)
         return joined([*([] if kept is None else [kept]), *made]).select(ids)
 
     def refresh(self, store: Store, clock: Callable[[], pd.Timestamp], oldest: pd.Timedelta = OLDEST) -> int:
-        """Make again what is old, or older than `oldest`, batch by batch; returns how many bins that were."""
+        """Make again what is old, or older than `oldest`, batch by batch; returns how many bins that were.
+
+        The first time on all threads; later on one, beside the requests that are answered meanwhile.
+        """
         ids, versions = _versions(store, None)
         with self._lock:
             _, old = self._old(ids, versions, clock(), oldest)
-        for _ in self._made(store, ids[old], versions[old], clock, oldest):
-            pass
+        ids, versions, size = ids[old], versions[old], BATCH if self.filled else THREADS * BATCH
+        for start in range(0, len(ids), size):
+            part = slice(start, start + size)
+            with self._turns.spare():
+                self._made(store, ids[part], versions[part], clock, oldest, BATCH)
         self.filled = True
-        return int(old.sum())
+        return len(ids)
 
     def _made(
         self,
@@ -69,18 +81,23 @@ class State:
         versions: np.ndarray,
         clock: Callable[[], pd.Timestamp],
         oldest: pd.Timedelta,
-    ) -> Iterator[Outlook]:
-        """Outlooks of all these bins, made now, or by another thread since they were found to be old."""
-        for start in range(0, len(ids), BATCH):
-            some, told = ids[start : start + BATCH], versions[start : start + BATCH]
-            with self._turn if len(ids) > FEW else nullcontext():
-                kept, old = self._kept(some, told, clock(), oldest)
-                if old.any():
-                    made = read_outlook(self.champion, store, some[old].tolist(), None, clock())
-                    self._keep(made, told[old])
-                    yield made
-            if kept is not None:
-                yield kept
+        batch: int | None = None,
+    ) -> list[Outlook]:
+        """Outlooks of all these bins, made now, or by another thread since they were found to be old.
+
+        In batches of `batch` bins (default: as even as all threads like them).
+        """
+        kept, old = self._kept(ids, versions, clock(), oldest)
+        ids, versions = ids[old], versions[old]
+
+        def make(part: slice) -> Outlook:
+            made = read_outlook(self.champion, store, ids[part].tolist(), None, clock())
+            self._keep(made, versions[part])
+            return made
+
+        parts = list(_parts(len(ids), batch))
+        made = list(map(make, parts) if len(parts) < 2 else self._pool.map(make, parts))
+        return made if kept is None else [kept, *made]
 
     def _old(
         self, ids: np.ndarray, versions: np.ndarray, now: pd.Timestamp, oldest: pd.Timedelta
@@ -117,6 +134,14 @@ class State:
                 self._rows = added if self._rows is None else joined([self._rows, added])
                 self._versions = np.concatenate([self._versions, versions[new]])
                 self._index = pd.Index(self._rows.forecast.bin_ids, dtype=object)
+
+
+def _parts(count: int, batch: int | None) -> Iterator[slice]:
+    """Slices of `count` rows, each of `batch`; without it of at most BATCH and alike, some for every thread."""
+    if batch is None:
+        pieces = -(-count // BATCH)
+        batch = -(-count // (-(-pieces // THREADS) * THREADS)) if count > THREADS * FEW else max(count, 1)
+    yield from (slice(start, start + batch) for start in range(0, count, batch))
 
 
 def _versions(store: Store, bin_ids: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:

@@ -30,18 +30,22 @@ def monotone(values: np.ndarray) -> np.ndarray:
     hours around it), by its max-min formula (Barlow et al. 1972): the largest over beginnings of the smallest over ends
     of the means between. Then sorted by level, which keeps the horizons' order.
     """
-    n, horizons, levels = values.shape
-    hours = np.gradient(HORIZONS_H)[:horizons, None]
-    falls = (np.diff(values, axis=1) < 0).any(axis=1, keepdims=True)
-    total = np.concatenate([np.zeros((n, 1, levels)), np.cumsum(values * hours, axis=1)], axis=1)
-    time = np.concatenate([np.zeros((1, 1)), np.cumsum(hours, axis=0)])
-    out = np.full(values.shape, -np.inf)
-    for begin in range(horizons):  # a handful
+    falls = (np.diff(values, axis=1) < 0).any(axis=1)  # what does not fall stays to the last digit
+    if not falls.any():
+        return np.sort(values, axis=2)
+    out = values.copy()
+    curves = values.transpose(0, 2, 1)[falls]  # (k, H)
+    hours = np.gradient(HORIZONS_H)[: curves.shape[1]]
+    total = np.concatenate([np.zeros((len(curves), 1)), np.cumsum(curves * hours, axis=1)], axis=1)
+    time = np.concatenate([[0.0], np.cumsum(hours)])
+    fitted = np.full(curves.shape, -np.inf)
+    for begin in range(curves.shape[1]):  # a handful
         means = (total[:, begin + 1 :] - total[:, begin : begin + 1]) / (time[begin + 1 :] - time[begin])
         smallest = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
-        out[:, begin:] = np.maximum(out[:, begin:], smallest)
-    out = np.maximum.accumulate(out, axis=1).clip(values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True))
-    return np.sort(np.where(falls, out, values), axis=2)  # what does not fall stays to the last digit
+        fitted[:, begin:] = np.maximum(fitted[:, begin:], smallest)
+    fitted = np.maximum.accumulate(fitted, axis=1)
+    out.transpose(0, 2, 1)[falls] = fitted.clip(curves.min(axis=1, keepdims=True), curves.max(axis=1, keepdims=True))
+    return np.sort(out, axis=2)
 
 
 def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.ndarray, held: Resistance) -> np.ndarray:

@@ -59,7 +59,7 @@ class FillModel:
     accumulation: Accumulation
     card: dict[str, Any]
 
-    HISTORY_DAYS: ClassVar[int] = 35
+    HISTORY_DAYS: ClassVar[float] = RECENT_DAYS
 
     @classmethod
     def fit(
