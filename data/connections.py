@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,16 +26,17 @@ class StoreError(BrimcastError):
 
 
 class Connections:
-    """Connections to one database; each call waits at most about `wait_s` for it, or for who holds its locks.
+    """Connections to one database; each call waits at most about `wait_s` for it, or for who holds its locks (30 s).
 
     What a transaction wrote is on disk when it ends: SQLite in WAL with synchronous=FULL, PostgreSQL with
     synchronous_commit on. `make`: a file of SQLite that is not there is made. Raises InputError when `url` can name no
     store, StoreError when a call fails.
     """
 
-    def __init__(self, url: str, wait_s: float = WAIT_S, *, make: bool = True) -> None:
+    def __init__(self, url: str, wait_s: float | None = None, *, make: bool = True) -> None:
         self.url = database_url(url)
-        self._wait_s = wait_s
+        self._wait_s = wait_s = WAIT_S if wait_s is None else wait_s
+        self._writer = threading.Lock()
         sqlite = self.url.get_backend_name() == "sqlite"
         if sqlite:
             self._find_file(make)
@@ -44,7 +46,7 @@ class Connections:
     @contextmanager
     def transaction(self, *, alone: bool = False) -> Iterator[sa.Connection]:
         """Everything or nothing. In SQLite one writer at a time; in PostgreSQL those that are `alone`."""
-        with self._said(), self.engine.begin() as connection:
+        with self._said(), self._only_writer(), self.engine.begin() as connection:
             if not is_postgres(connection):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif alone:
@@ -74,6 +76,19 @@ class Connections:
             said = str(getattr(error, "orig", None) or error).strip().splitlines()
             found = said[0] if said else type(error).__name__
             raise StoreError(f"The store {shown(self.url)} failed: {found}") from error
+
+    @contextmanager
+    def _only_writer(self) -> Iterator[None]:
+        """In SQLite, this process' turn to write: its own waiting asks now and then, and some ask in vain for long."""
+        if self.url.get_backend_name() != "sqlite":
+            yield
+            return
+        if not self._writer.acquire(timeout=self._wait_s):
+            raise StoreError(f"The store {shown(self.url)} failed: others wrote for {self._wait_s:g} s")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def _find_file(self, make: bool) -> None:
         if self.url.database in (None, "", ":memory:"):

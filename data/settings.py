@@ -13,7 +13,9 @@ class Settings(BaseSettings):
     `home` holds all state that is not set to be elsewhere. `country` (ISO 3166, such as CZ) names the public
     holidays that count; None means that none do. `store_migrate`: whether a store of an older revision is migrated when
     the service starts or data are loaded, or refused with the command to run. `store_wait_s`: how long a call waits for
-    the database, or for who holds its locks, before it fails.
+    the database, or for who holds its locks, before it fails; None means 30 s for commands, and for the service a time
+    in which its clients still wait. `registry_every_s`: how often the service asks the registry for a new champion; 0
+    means never.
     """
 
     model_config = SettingsConfigDict(env_prefix="BRIMCAST_", extra="forbid", frozen=True, populate_by_name=True)
@@ -21,7 +23,8 @@ class Settings(BaseSettings):
     home: Path = Path(".brimcast")
     store: str = ""
     store_migrate: bool = True
-    store_wait_s: float = Field(default=30.0, gt=0, le=600)
+    store_wait_s: float | None = Field(default=None, gt=0, le=600)
+    registry_every_s: float = Field(default=10.0, ge=0, le=3600)
     country: str | None = None
     tracking_uri: str = Field(default="", validation_alias=AliasChoices("BRIMCAST_TRACKING_URI", "MLFLOW_TRACKING_URI"))
 

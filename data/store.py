@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from data.batches import fetched
 from data.bin_versions import lock_bins, read_versions
 from data.bins import Bins
-from data.connections import WAIT_S, Connections, StoreError
+from data.connections import Connections, StoreError
 from data.databases import unreachable
 from data.emptyings import Emptyings
 from data.errors import InputError
@@ -36,7 +36,7 @@ class Store:
     call fails.
     """
 
-    def __init__(self, url: str, *, migrate: bool = True, wait_s: float = WAIT_S) -> None:
+    def __init__(self, url: str, *, migrate: bool = True, wait_s: float | None = None) -> None:
         self.connections = Connections(url, wait_s, make=migrate)
         try:
             self._prepare(migrate)
@@ -48,9 +48,9 @@ class Store:
             raise
 
     @classmethod
-    def of(cls, settings: Settings) -> Store:
-        """The configured store, migrated where `store_migrate` allows."""
-        return cls(settings.store, migrate=settings.store_migrate, wait_s=settings.store_wait_s)
+    def of(cls, settings: Settings, wait_s: float | None = None) -> Store:
+        """The configured store, migrated where `store_migrate` allows; `wait_s` where nothing is configured."""
+        return cls(settings.store, migrate=settings.store_migrate, wait_s=settings.store_wait_s or wait_s)
 
     @property
     def url(self) -> sa.URL:

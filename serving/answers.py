@@ -203,6 +203,9 @@ class Ready(BaseModel):
     store: dict[str, Any]
     model: dict[str, Any]
     forecasts: dict[str, Any] = Field(description="how many bins are forecast already, in the background after a start")
+    registry: dict[str, Any] = Field(
+        description="whether the registry answered when it was asked last; answers never wait for it"
+    )
 
 
 class ProblemAnswer(BaseModel):

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import BrimcastError
 from data.settings import Settings
+from serving.metrics import REFUSED
 from serving.problems import Problem
+from serving.watch import told
 
 if TYPE_CHECKING:
     from training.model import FillModel
 
 LOOK_AGAIN_S = 2.0
-FIT = "fit one with `brimcast training fit`, then run `brimcast serving fetch` or restart the service"
+FIT = "fit one with `brimcast training fit`; the service takes it within a minute"
 log = logging.getLogger("brimcast")
 
 
@@ -47,7 +49,8 @@ class Champion:
 def fetch(settings: Settings) -> tuple[Path, int]:
     """Copy the registry's champion here, or keep the last good copy when the registry is down. Takes seconds.
 
-    Raises InputError where there is no champion, RegistryDown where there is neither a registry nor a copy.
+    Raises InputError where there is no champion or it is no model of ours, RegistryError where there is neither a
+    registry nor a copy.
     """
     from training.registry import local_copy
 
@@ -60,8 +63,9 @@ class Copy:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._loaded: tuple[Path, int] | None = None
+        self._seen: tuple[Path, int] | None = None
         self._champion: Champion | None = None
+        self._before: Champion | None = None
         self._looked = float("-inf")
         self.trouble = f"no model has been copied to {settings.home / 'models'}; {FIT}"
 
@@ -74,19 +78,32 @@ class Copy:
             raise Problem(503, f"There is no model to forecast with: {self.trouble}.")
         return self._champion
 
+    def refuse(self, champion: Champion, error: Exception) -> None:
+        """Answer with the champion before this one, which has turned out not to forecast; without one, go on."""
+        with self._lock:
+            if self._champion is champion and self._before is not None:
+                self._champion, self._before = self._before, None
+                self._is_refused(champion.version, error)
+
     def _look(self) -> None:
         from training.registry import last_copy
 
         copied = last_copy(settings=self._settings)
-        if copied is not None and copied != self._loaded:
+        if copied is not None and copied != self._seen:
+            self._seen = copied  # what does not load now will not load the next time
             try:
-                self._champion = Champion.load(copied[0])
-                self._loaded, self.trouble = copied, ""
-                log.info("answering with version %s of %s", self._champion.version, self._champion.name)
+                loaded = Champion.load(copied[0])
             except (BrimcastError, OSError, ValueError, KeyError) as error:  # the model before goes on answering
-                self.trouble = f"version {copied[1]} does not load: {error}"
-                log.error("version %d does not load: %s", copied[1], error)
+                self._is_refused(str(copied[1]), error)
+            else:
+                self._before, self._champion, self.trouble = self._champion, loaded, ""
+                log.info("answering with version %s of %s", loaded.version, loaded.name)
         self._looked = time.monotonic()
+
+    def _is_refused(self, version: str, error: Exception) -> None:
+        REFUSED.inc()
+        self.trouble = f"version {version} does not answer: {error}"
+        log.error("version %s does not answer: %s", version, error)
 
     def state(self) -> dict[str, Any]:
         """What /readyz says of the model."""
@@ -94,5 +111,8 @@ class Copy:
             champion = self.champion()
         except Problem:
             return {"ok": False, "detail": self.trouble}
-        told = {"ok": True, "name": champion.name, "version": champion.version}
-        return told | ({"detail": self.trouble} if self.trouble else {})
+        return {"ok": True, "name": champion.name, "version": champion.version, "detail": self.trouble}
+
+    def registry(self) -> dict[str, Any]:
+        """What /readyz says of the registry, which nobody waits for."""
+        return told(self._settings)

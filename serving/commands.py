@@ -45,8 +45,8 @@ def start(
 ) -> None:
     """Start the service on the configured store (BRIMCAST_STORE) and registry (MLFLOW_TRACKING_URI).
 
-    Copies the champion here first; where the registry is down, the last copy answers. Migrates a store of an older
-    revision, or refuses it where BRIMCAST_STORE_MIGRATE is false. Ctrl-C stops it.
+    Copies the champion here first, and each new one while it runs; where the registry is down, the last copy answers.
+    Migrates a store of an older revision, or refuses it where BRIMCAST_STORE_MIGRATE is false. Ctrl-C stops it.
 
     Example: brimcast serving start --port 3000 --workers 2
     """
@@ -58,6 +58,7 @@ def start(
     from data.store import Store
     from serving import server
     from serving.champion import fetch
+    from training.registry import last_copy
 
     address = server.loopback(host)
     server.free_port(address, port)
@@ -72,7 +73,13 @@ def start(
         folder, version = fetch(settings)
         print(f"Answering with version {version}, from {folder}", file=sys.stderr)
     except BrimcastError as error:
-        print(f"No model yet, so forecasts will be answered 503. {error}", file=sys.stderr)
+        kept = last_copy(settings=settings)
+        so = (
+            "No model yet, so forecasts will be answered 503."
+            if kept is None
+            else f"Version {kept[1]} goes on answering."
+        )
+        print(f"{so} {error}", file=sys.stderr)
     settings.home.mkdir(parents=True, exist_ok=True)
     shown = f"[{address}]" if ":" in address else address
     print(f"The API page: http://{shown}:{port}/docs", file=sys.stderr, flush=True)

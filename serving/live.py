@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 LOOK_AGAIN_S = 5.0
 REFRESHED = pd.Timedelta(minutes=3)
 """Forecasts of this age are made again in the background, so that requests meet none that is five minutes old."""
+WAIT_S = 1.5
+"""How long a request waits for the database, or for who holds its locks, before it is answered 503."""
+OPENED_AGAIN_S = 0.5
 log = logging.getLogger("brimcast")
 
 
@@ -46,7 +50,8 @@ class Live:
         self._open_store, self._copy, self.now = open_store, copy, now
         self._store: Store | None = None
         self._state: State | None = None
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
+        self._failed = float("-inf")
         self._keeper: threading.Thread | None = None
         self._ending = threading.Event()
 
@@ -55,17 +60,23 @@ class Live:
         """On the configured store and the local copy of the champion."""
         from data.store import Store
 
-        return cls(lambda: Store.of(settings), Copy(settings))
+        return cls(lambda: Store.of(settings, WAIT_S), Copy(settings))
 
     def store(self) -> Store:
-        """The store, opened once. Raises Problem 503."""
-        with self._lock:
+        """The store, opened once. Raises Problem 503; while one request tries to open it, the others wait for that."""
+        if self._store is not None:
+            return self._store
+        down = Problem(503, "The store cannot be reached; try again, and see the service's log.")
+        with self._opening:
             if self._store is None:
+                if time.monotonic() - self._failed < OPENED_AGAIN_S:  # those that waited do not try one after the other
+                    raise down
                 try:
                     self._store = self._open_store()
                 except (BrimcastError, SQLAlchemyError, OSError) as error:
+                    self._failed = time.monotonic()
                     log.error("the store does not open: %s", error)
-                    raise Problem(503, "The store cannot be reached; try again, and see the service's log.") from error
+                    raise down from error
             return self._store
 
     def champion(self) -> Champion:
@@ -116,9 +127,17 @@ class Live:
     def freshen(self) -> None:
         """Make again every forecast that is old, or soon will be; take a new champion once its state is filled."""
         state, champion = self.state(), self.champion()
-        if state.champion is not champion:
+        new = state.champion is not champion
+        if new:
             state = State(champion)
-        state.refresh(self.store(), self.now, REFRESHED)
+        try:
+            state.refresh(self.store(), self.now, REFRESHED)
+        except (Problem, BrimcastError, SQLAlchemyError, OSError):
+            raise
+        except Exception as error:
+            if new:  # a model that loads, but does not forecast
+                self._copy.refuse(champion, error)
+            raise
         with self._lock:
             self._state = state
 
@@ -143,4 +162,4 @@ class Live:
         if not made["ok"]:
             made["detail"] = f"The first forecasts are being made: {made['bins']:,} of {store.get('bins', 0):,} bins."
         ready = bool(store["ok"] and model["ok"] and made["ok"])
-        return {"ready": ready, "store": store, "model": model, "forecasts": made}
+        return {"ready": ready, "store": store, "model": model, "forecasts": made, "registry": self._copy.registry()}

@@ -6,7 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 from prometheus_client.registry import REGISTRY
 
 ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/forecast", "/v1/due", "/v1/model", "/docs", "/docs.json",
@@ -18,6 +26,11 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 REQUESTS = Counter("brimcast_requests", "Requests answered", ["route", "method", "status"])
 DURATION = Histogram("brimcast_request_seconds", "Time to answer", ["route"], buckets=SECONDS)
 ROWS = Counter("brimcast_rows", "Rows sent in, by table and what became of them", ["table", "outcome"])
+REFUSED = Counter("brimcast_models_refused", "Champions that could not be answered with: the one before goes on")
+REGISTRY_ERRORS = Counter("brimcast_registry_errors", "Times that the registry was asked for the champion in vain")
+REGISTRY_UP = Gauge(
+    "brimcast_registry_up", "1 if the registry answered when asked last, else 0", multiprocess_mode="mostrecent"
+)
 
 
 def template(path: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 from serving.metrics import count_request
@@ -20,6 +23,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+BODY_WITHIN_S, ANSWERED_WITHIN_S = 20, 30
+"""Together less than BentoML's own timeout, whose answer no client knows."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
 BODY_METHODS = ("POST", "PUT", "PATCH")
 SYSTEM_PATHS = ("/livez", "/healthz", "/readyz", "/metrics")
@@ -42,10 +47,12 @@ class Guard:
         started = time.perf_counter()
         try:
             check_address(scope)
-            body = await whole_body(scope, receive, self.max_body_bytes)
+            async with within(BODY_WITHIN_S, Problem(400, f"The body did not come within {BODY_WITHIN_S} seconds.")):
+                body = await whole_body(scope, receive, self.max_body_bytes)
             check_content_type(scope, body)
             app = self.routes if scope["path"] in SYSTEM_PATHS else self.app
-            await app(scope, replay(body, receive), answer.send)
+            async with within(ANSWERED_WITHIN_S, Problem(503, "The service is too busy to answer now; ask again.")):
+                await app(scope, replay(body, receive), answer.send)
             await answer.finish()
         except Problem as found:
             await answer.problem(found.body())
@@ -54,6 +61,16 @@ class Guard:
             await answer.problem(converted(500, b""))
         finally:
             count_request(scope, answer.status, time.perf_counter() - started)
+
+
+@asynccontextmanager
+async def within(seconds: float, late: Problem) -> AsyncIterator[None]:
+    """Raise `late` where the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise late from error
 
 
 class Answer:
@@ -72,6 +89,8 @@ class Answer:
             if self.status >= 400 and not _is_problem(headers):
                 self._held, self._headers = [], headers
                 return
+            if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                headers.append(AGAIN)
             await self._send({**message, "headers": [*headers, (b"x-request-id", self.request_id.encode())]})
         elif message["type"] == "http.response.body" and self._held is not None:
             self._held.append(message.get("body", b""))
@@ -95,6 +114,8 @@ class Answer:
     async def _problem(self, document: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> None:
         self.status = document["status"]
         body = json.dumps(document).encode()
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE and not any(k.lower() == AGAIN[0] for k, _ in headers):
+            headers = [*headers, AGAIN]
         headers = [
             *headers,
             (b"content-type", PROBLEM_JSON.encode()),
@@ -105,6 +126,8 @@ class Answer:
         await self._send({"type": "http.response.body", "body": body})
 
 
+AGAIN = (b"retry-after", b"2")
+"""Seconds after which it is worth asking again: a database that restarts takes about as long."""
 DROPPED = (b"x-bentoml-request-id", b"server", b"x-request-id")
 
 

@@ -22,6 +22,8 @@ from data.errors import BrimcastError, InputError
 from data.settings import Settings
 
 STARTS_WITHIN_S = 90.0
+FINISHES_WITHIN_S = 10
+"""What is being answered when the service is asked to end gets so long; then also clients that never end are left."""
 STOPS_WITHIN_S = 15.0
 ROOT = Path(__file__).resolve().parent.parent
 """What must be on the import path: the checkout, or site-packages."""
@@ -68,7 +70,7 @@ def free_port(host: str = "127.0.0.1", port: int = 0) -> int:
 def command(host: str, port: int) -> list[str]:
     """The words that start the service."""
     words = [sys.executable, "-m", "bentoml", "serve", "serving.service:Brimcast", "--working-dir", str(ROOT)]
-    return [*words, "--host", host, "--port", str(port)]
+    return [*words, "--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(FINISHES_WITHIN_S)]
 
 
 def environment(settings: Settings, workers: int) -> dict[str, str]:
@@ -165,6 +167,11 @@ class Server:
         if status != 200:
             raise BrimcastError(f"POST {path} was answered {status or 'not at all'}: {answer.get('detail', answer)}")
         return answer
+
+    @property
+    def pid(self) -> int:
+        """The process that started the workers."""
+        return self._process.pid
 
     def wait(self) -> int:
         """Wait until the process ends, and tell its exit code."""

@@ -28,6 +28,7 @@ from serving.openapi import Endpoint
 from serving.problems import PROBLEM_JSON, Problem
 from serving.routes import as_problem, make_routes
 from serving.vroom import vroom
+from serving.watch import Watch
 
 NATIVE = (
     Endpoint("/v1/due", DueRequest, DueAnswer | VroomAnswer, "The bins due, most urgent first"),
@@ -59,7 +60,8 @@ class Brimcast:
     def __init__(self) -> None:
         # It logs every wrong request with its traceback; what fails in our endpoints, `as_problem` logs.
         logging.getLogger("bentoml._internal.server.http_app").setLevel(logging.CRITICAL)
-        routes.state.live = Live.of(read_settings())
+        self.settings = read_settings()
+        routes.state.live = Live.of(self.settings)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's types are skipped, see pyproject.toml
     def settle(self) -> None:
@@ -68,11 +70,14 @@ class Brimcast:
         gc.collect()
         gc.freeze()
         routes.state.live.keep_fresh()
+        self.watch = Watch(self.settings)
+        self.watch.begin()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def end(self) -> None:
         """Leave the state as it is: nothing of it is needed again."""
         routes.state.live.end()
+        self.watch.end()
 
     @bentoml.api(route="/v1/forecast")  # type: ignore[untyped-decorator]
     def forecast(self, request: ForecastRequest, /) -> dict[str, Any]:

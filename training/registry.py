@@ -91,29 +91,42 @@ def found(name: str, wanted: str | int, settings: Settings) -> Registered:
     return registered
 
 
-def local_copy(name: str = NAME, wanted: str | int = CHAMPION, settings: Settings | None = None) -> tuple[Path, int]:
-    """A folder that `FillModel.load` reads, with the version that an alias or number names; and that version.
+class Refused(InputError):  # noqa: N818 - what the registry offers is no model of ours
+    """A registered version that this code cannot answer with: broken, foreign, or of another format."""
 
-    Lies in `home/models/<name>/<version>/`, copied there once, whole or not at all. Where the registry does not
-    answer, the copy that answered last is returned and a warning logged. Raises InputError where the registry knows
-    no such version, RegistryError where it does not answer and there is no copy.
+
+def local_copy(name: str = NAME, wanted: str | int = CHAMPION, settings: Settings | None = None) -> tuple[Path, int]:
+    """`newest_copy`, or where the registry does not answer the copy that answered last, and a warning logged.
+
+    Raises InputError where the registry knows no such version, Refused where it cannot be loaded, RegistryError where
+    the registry does not answer and there is no copy.
     """
     settings = settings or read_settings()
     try:
-        if not tracking.begun(settings) and _last_version(name, wanted, settings) is not None:
-            raise RegistryError(
-                f"The registry {settings.tracking_uri} is gone",
-                expected="the database of before",
-                remedy="Check BRIMCAST_HOME and MLFLOW_TRACKING_URI.",
-            )
-        registered = found(name, wanted, settings)
-        folder = _copied(registered, settings)
+        return newest_copy(name, wanted, settings)
     except RegistryError as error:
         kept = last_copy(name, wanted, settings)
         if kept is None:
             raise
         logging.getLogger(__name__).warning("%s Going on with version %d, copied before.", error, kept[1])
         return kept
+
+
+def newest_copy(name: str, wanted: str | int, settings: Settings) -> tuple[Path, int]:
+    """A folder that `FillModel.load` reads, with the version that an alias or number names; and that version.
+
+    Lies in `home/models/<name>/<version>/`, copied there once, whole or not at all, and only if it loads: so the last
+    copy is always one that answers. Raises InputError where the registry knows no such version, Refused where it does
+    not load, RegistryError where the registry does not answer.
+    """
+    if not tracking.begun(settings) and _last_version(name, wanted, settings) is not None:
+        raise RegistryError(
+            f"The registry {settings.tracking_uri} is gone",
+            expected="the database of before",
+            remedy="Check BRIMCAST_HOME and MLFLOW_TRACKING_URI.",
+        )
+    registered = found(name, wanted, settings)
+    folder = _copied(registered, settings)
     if isinstance(wanted, str):
         with whole(_pointer(name, wanted, settings)) as draft:
             draft.write_text(str(registered.version))
@@ -147,7 +160,7 @@ def _copied(registered: Registered, settings: Settings) -> Path:
     models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=COPYING, dir=models) as scratch:
         draft = Path(scratch) / "model"
-        tracking.download(registered, draft, settings)
+        _download(registered, draft, settings)
         (draft / REGISTERED).write_text(json.dumps(note))
         if folder.exists():  # of another registry, that counted the same
             folder.replace(Path(scratch) / "former")
@@ -157,6 +170,23 @@ def _copied(registered: Registered, settings: Settings) -> Path:
             if registered_as(folder) != note:
                 raise
     return folder
+
+
+def _download(registered: Registered, draft: Path, settings: Settings) -> None:
+    from training.model import FillModel
+
+    try:
+        tracking.download(registered, draft, settings)
+        FillModel.load(draft)
+    except RegistryError:
+        raise
+    except InputError as error:
+        raise Refused(
+            f"Version {registered.version} of {registered.name} is refused ({error.found})",
+            expected="a model that this version of Brimcast has fitted, as it was logged",
+            remedy="Roll back, or promote another version.",
+            example="brimcast training rollback",
+        ) from error
 
 
 def _last_version(name: str, wanted: str | int, settings: Settings) -> int | None:

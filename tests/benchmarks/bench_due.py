@@ -107,6 +107,9 @@ def measure(home: Path, bins: int, now: pd.Timestamp) -> None:
         def state(self) -> dict[str, Any]:
             return {"ok": True}
 
+        def registry(self) -> dict[str, Any]:
+            return {"ok": True}
+
     body = {"by": (now + pd.Timedelta(hours=24)).isoformat(), "risk": 0.1}
     with Store(f"sqlite:///{home / 'store.db'}") as store, TestClient(Brimcast.to_asgi()) as client:
         routes.state.live.end()
@@ -159,7 +162,7 @@ def main() -> None:
     days = int(sys.argv[2]) if len(sys.argv) > 2 else 35
     now = pd.Timestamp.now("UTC").floor("h").as_unit("us")
     with tempfile.TemporaryDirectory(prefix="bench-due-") as folder:
-        os.environ["BRIMCAST_HOME"] = folder
+        os.environ |= {"BRIMCAST_HOME": folder, "BRIMCAST_REGISTRY_EVERY_S": "0"}
         began = time.perf_counter()
         child = os.fork()
         if child == 0:

@@ -64,6 +64,9 @@ class FixedCopy:
     def state(self) -> dict[str, Any]:
         return {"ok": True, "name": "brimcast", "version": "7"}
 
+    def registry(self) -> dict[str, Any]:
+        return {"ok": True}
+
 
 @dataclass
 class Service:
@@ -102,6 +105,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """BentoML's application, made once: a second one in a process would count the same metrics twice."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRIMCAST_HOME", str(tmp_path_factory.mktemp("service")))
+        patch.setenv("BRIMCAST_REGISTRY_EVERY_S", "0")
         from serving.service import Brimcast
 
         with TestClient(Brimcast.to_asgi()) as client:

@@ -51,6 +51,9 @@ class SwappedCopy:
     def state(self) -> dict[str, Any]:
         return {"ok": True}
 
+    def registry(self) -> dict[str, Any]:
+        return {"ok": True}
+
 
 @pytest.fixture
 def model(service: Any, live: Callable[[Live], None]) -> Counting:
