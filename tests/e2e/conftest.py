@@ -1,4 +1,4 @@
-"""A small city that a real server answers from: its store, a registry with several versions, and ways to ask and hurt."""
+"""A small city that a real server answers from: its store, a registry of several versions; ways to ask and to hurt."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 
 from data.store import Store
 from serving.server import Server
-from tests.e2e.conftest import Postgres, City, client, problem, rows, settings_of, stored, told, until, workers_of
+from tests.e2e.conftest import City, Postgres, client, problem, rows, settings_of, stored, told, until, workers_of
 
 pytestmark = pytest.mark.slow
 ANSWERED_WITHIN_S = 2.0
