@@ -21,6 +21,7 @@ from typing import Any
 from data.errors import BrimcastError, InputError
 from data.settings import Settings
 
+SERVICE = "serving.service:Brimcast"
 STARTS_WITHIN_S = 90.0
 FINISHES_WITHIN_S = 10
 """What is being answered when the service is asked to end gets so long; then also clients that never end are left."""
@@ -69,7 +70,7 @@ def free_port(host: str = "127.0.0.1", port: int = 0) -> int:
 
 def command(host: str, port: int) -> list[str]:
     """The words that start the service."""
-    words = [sys.executable, "-m", "bentoml", "serve", "serving.service:Brimcast", "--working-dir", str(ROOT)]
+    words = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--working-dir", str(ROOT)]
     return [*words, "--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(FINISHES_WITHIN_S)]
 
 

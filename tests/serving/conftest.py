@@ -75,6 +75,7 @@ class Service:
     client: TestClient
     store: Store
     champion: Champion
+    copy: Any
     now: list[pd.Timestamp] = field(default_factory=lambda: [NOW])
 
     def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
@@ -131,6 +132,6 @@ def service(served: TestClient, live: Callable[[Live], None], tmp_path: Path) ->
     """The service on an empty store."""
     with Store(f"sqlite:///{tmp_path / 'store.db'}") as store:
         copy = FixedCopy(SteadyModel())
-        answering = Service(served, store, copy.champion())
+        answering = Service(served, store, copy.champion(), copy)
         live(Live(lambda: store, copy, lambda: answering.now[0]))  # type: ignore[arg-type]  # a stand-in
         yield answering

@@ -148,7 +148,7 @@ def test_readyz_tells_the_model_and_the_store(service: Any) -> None:
     told = service.ask("GET", "/readyz").json()
     assert told == {"ready": True, "store": {"ok": True, "bins": 2},
                     "model": {"ok": True, "name": "brimcast", "version": "7"},
-                    "forecasts": {"ok": True, "bins": 0}}  # fmt: skip
+                    "forecasts": {"ok": True, "bins": 0}, "registry": {"ok": True}}  # fmt: skip
 
 
 def test_the_model_card_names_the_version(service: Any) -> None:

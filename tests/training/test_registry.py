@@ -14,7 +14,7 @@ from training.candidate import Candidate
 from training.forecasters import check_model, load_model, resolve
 from training.model import FillModel
 from training.registry import enter, last_copy, local_copy, promote, rollback
-from training.tracking import RegistryError
+from training.tracking import Registered, RegistryError
 
 NAME = "brimcast"
 
@@ -161,3 +161,24 @@ def test_every_way_to_name_a_model_resolves(small_history: History, split: pd.Ti
 def test_what_names_no_model_is_refused_before_any_work(model: str) -> None:
     with pytest.raises(InputError, match="champion"):
         check_model(model)
+
+
+def test_a_champion_whose_files_were_changed_is_refused_and_the_copy_before_stays(
+    candidate: Candidate, registered: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = local_copy(NAME, "champion", registered)
+    promote(NAME, 3, registered)
+    download = tracking.download
+
+    def changed(version: Registered, folder: Path, settings: Settings) -> None:
+        download(version, folder, settings)
+        booster = next(iter(sorted(folder.rglob("q50.txt"))))
+        booster.write_text(booster.read_text().replace("leaf_value=", "leaf_value=9", 1))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "download", changed)
+        with pytest.raises(registry.Refused, match="Version 3 of brimcast is refused"):
+            local_copy(NAME, "champion", registered)
+    assert last_copy(NAME, "champion", registered) == copied
+    assert not (registered.home / "models" / NAME / "3").exists()
+    assert local_copy(NAME, "champion", registered)[1] == 3
