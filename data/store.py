@@ -19,7 +19,7 @@ from data.readings import Readings
 from data.schema import REVISION
 from data.settings import Settings
 from data.stored import Stored
-from data.stored_bins import put_bins, read_bins
+from data.stored_bins import any_bins, bins_with, put_bins, read_bins
 from data.stored_emptyings import put_emptyings, read_emptyings
 from data.stored_readings import put_readings
 from data.windows import BARE, NUMBERS, read_window
@@ -155,6 +155,14 @@ class Store:
         """The bins that were put."""
         with self.connections.snapshot() as connection:
             return read_bins(connection, None)
+
+    def known(self, bin_ids: Iterable[str], devices: Iterable[str] = ()) -> Bins | None:
+        """Of these bins, and of those in which these devices sat, the ones put or heard of; None where none was put."""
+        with self.connections.snapshot() as connection:
+            if not any_bins(connection):
+                return None
+            ids = sorted({*bin_ids, *bins_with(connection, sorted(set(devices)))})
+            return read_bins(connection, ids, heard=sorted(read_versions(connection, ids)))
 
     def versions(self, bin_ids: Iterable[str] | None = None) -> dict[str, int]:
         """How often each bin's data changed, in one query; a bin never heard of is not in it."""

@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from data import schema
-from data.batches import framed, insert, listed, of_bins
+from data.batches import fetched, framed, insert, listed, of_bins
 from data.bin_versions import lock_bins, raise_versions
 from data.bins import DEFAULTS, SORTED, Bins
 from data.stored import Stored
@@ -30,6 +30,20 @@ def put_bins(connection: sa.Connection, bins: Bins) -> Stored:
         insert(connection, schema.BINS, new)
         raise_versions(connection, new["bin_id"])
     return Stored(len(new), len(frame) - len(new))
+
+
+def bins_with(connection: sa.Connection, devices: list[str]) -> list[str]:
+    """The bins in which any of these devices sits or sat."""
+    if not devices:
+        return []
+    asked, given = listed(connection, devices)
+    sql = f"SELECT DISTINCT bin_id FROM bins WHERE device_id IN (SELECT bin_id FROM {asked} AS k)"
+    return [row[0] for row in fetched(connection, sql, given)]
+
+
+def any_bins(connection: sa.Connection) -> bool:
+    """Whether a bin was ever put."""
+    return bool(fetched(connection, "SELECT 1 FROM bins LIMIT 1"))
 
 
 def read_bins(connection: sa.Connection, ids: list[str] | None, heard: Iterable[str] = ()) -> Bins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from data.bins import Bins
 from data.cleaning import clean
 from data.emptyings import Emptyings
+from data.faults import ids
 from data.tables import CLOCK_SLACK_MIN
 from data.times import known_zones, read_times
 from serving.answers import IntakeAnswer, RejectedRow
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 SLACK = pd.Timedelta(minutes=CLOCK_SLACK_MIN)
 READING_FIELDS = (*ReadingRow.model_fields, "device_id")
 MAX_TEXT = 200
+UNPLAIN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass
@@ -67,7 +70,9 @@ def take_readings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Intak
     for place in ahead.nonzero()[0].tolist():
         sifted.reject(sifted.index[place], "from_the_future", "received_at lies ahead of the service's clock")
     kept = [index for index, late in zip(sifted.index, ahead.tolist(), strict=True) if not late]
-    cleaned = clean(frame[~ahead], _known_bins(store), now=now)
+    frame = frame[~ahead]
+    bins = store.known(ids(frame, "bin_id").dropna().unique(), ids(frame, "device_id").dropna().unique())
+    cleaned = clean(frame, bins, now=now)
     repeated = 0
     for place, reason, detail in cleaned.rejected.frame[["row", "reason", "detail"]].itertuples(index=False, name=None):
         if reason == "repeat":
@@ -97,7 +102,7 @@ def put_bins(store: Store, rows: Sequence[Any]) -> IntakeAnswer:
 def take_emptyings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> IntakeAnswer:
     """Put the good rows into the store."""
     sifted = _checked(rows, EmptyingRow)
-    bins = _known_bins(store)
+    bins = store.known({row["bin_id"] for row in sifted.rows})
     known = None if bins is None else set(bins.frame["bin_id"])
     good: list[dict[str, Any]] = []
     for index, row in zip(sifted.index, sifted.rows, strict=True):
@@ -114,15 +119,6 @@ def take_emptyings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Inta
     return sifted.answer("emptyings", stored.accepted, len(good) - stored.accepted)
 
 
-def _known_bins(store: Store) -> Bins | None:
-    """The bins put or heard of; None where none was ever put, and then any bin may report."""
-    bins = store.bins()
-    if not len(bins):
-        return None
-    heard = sorted(set(store.versions()) - set(bins.frame["bin_id"]))
-    return bins if not heard else Bins.checked(pd.concat([bins.frame, Bins.named(heard).frame], ignore_index=True))
-
-
 def _unusable(row: Any) -> tuple[str, str] | None:
     """Why a row cannot even be put into a table."""
     if not isinstance(row, Mapping):
@@ -135,8 +131,7 @@ def _unusable(row: Any) -> tuple[str, str] | None:
 
 
 def _plain(value: object) -> bool:
-    text = value if isinstance(value, str) else ""
-    return len(text) <= MAX_TEXT and not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
+    return not isinstance(value, str) or (len(value) <= MAX_TEXT and not UNPLAIN.search(value))
 
 
 def _cell(value: Any) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from serving.champion import Champion
 
 OLDEST = pd.Timedelta(minutes=5)
-BATCH = 250
+BATCH = 125
 FEW = 16
 THREADS = 2
 """Boosters and databases let go of Python's lock: two batches at once take little more than half the time of two."""

@@ -170,7 +170,7 @@ def test_a_whole_city_answered_from_memory_equals_the_plain_function(service: An
     )
     for _ in ("made", "kept"):
         assert service.post("/v1/due", body) == direct
-    assert [len(asked) for asked in model.new()] == [150] * 4
+    assert [len(asked) for asked in model.new()] == [100] * 6
 
 
 def test_two_workers_on_one_store_agree(service: Any, model: Counting, live: Callable[[Live], None]) -> None:
