@@ -31,9 +31,13 @@ BIN_RANGES = {
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What became of `rows` input rows, and which columns nobody knows."""
+    """What became of `rows` input rows, and which columns nobody knows.
+
+    `retold`: the rows set aside as repeats, as readings are: a store that hears later what lay between needs them.
+    """
 
     readings: Readings
+    retold: pd.DataFrame
     rejected: Rejected
     unknown_columns: tuple[str, ...]
     rows: int
@@ -74,7 +78,7 @@ def clean(
         "repeat", np.isin(np.arange(len(raw)), repeated), "says again what is known of ", bin_id, " at ", measured.utc
     )
     unknown = tuple(str(name) for name in raw.columns if name not in KNOWN)
-    return Cleaned(readings, faults.rejected(bin_id, raw), unknown, len(raw))
+    return Cleaned(readings, frame.loc[repeated], faults.rejected(bin_id, raw), unknown, len(raw))
 
 
 def _received(

@@ -105,8 +105,8 @@ def load(
     need_readings(inputs, readings)
     with Store.of(read_settings(store=store)) as opened:
         emptied = inputs.emptyings if len(inputs.emptyings) else None
-        with counting("Storing readings", len(inputs.readings)) as advance:
-            done = opened.put(inputs.readings, emptied, inputs.bins, advance)
+        with counting("Storing readings", len(inputs.readings) + len(inputs.retold)) as advance:
+            done = opened.put(inputs.readings, emptied, inputs.bins, advance, inputs.retold)
         for table, stored in done.items():
             aside = f"; set aside: {_counts(inputs.rejected[table].counts())}" if len(inputs.rejected[table]) else ""
             typer.echo(f"{table}: {stored.accepted:,} stored, {stored.unchanged:,} known already{aside}")

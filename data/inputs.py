@@ -19,10 +19,11 @@ from data.sources import read_table, share_mapping, unknown_columns
 class Inputs:
     """What was read: clean tables, what was set aside of each, and which columns were ignored.
 
-    `bins` is None when no bins table was given; `rows` and `unknown_columns` are by table.
+    `bins` is None when no bins table was given; `rows` and `unknown_columns` are by table; `retold` as in `Cleaned`.
     """
 
     readings: Readings
+    retold: pd.DataFrame
     bins: Bins | None
     emptyings: Emptyings
     rows: Mapping[str, int]
@@ -72,7 +73,7 @@ def read_inputs(
     rejected["readings"] = cleaned.rejected
     if emptyings is not None:
         reported, rejected["emptyings"] = clean_emptyings(read(emptyings, "emptyings"), known, timezone=timezone)
-    return Inputs(cleaned.readings, known, reported, rows, rejected, unknown)
+    return Inputs(cleaned.readings, cleaned.retold, known, reported, rows, rejected, unknown)
 
 
 def need_readings(inputs: Inputs, source: str) -> None:

@@ -78,14 +78,16 @@ class Store:
         progress: Callable[[int], None] | None = None,
         *,
         stamped: pd.Timestamp | None = None,
+        retold: pd.DataFrame | None = None,
     ) -> Stored:
         """Add readings. A version whose value is that of the version heard last before it is not new.
 
         `progress` is told the number of rows of each batch done. `stamped`: the `received_at` that we gave to rows
         which brought none; of those, one that only repeats a stored value (a retried post) is not kept at all.
+        `retold`: what only repeats `readings` (`Cleaned.retold`), and may become a version by what is heard later.
         """
         with self.connections.transaction() as connection:
-            return put_readings(connection, readings, stamped, progress)
+            return put_readings(connection, readings, stamped, progress, retold)
 
     def put_emptyings(self, emptyings: Emptyings) -> Stored:
         """Add emptyings; of one (bin_id, emptied_at) the row heard first holds."""
@@ -103,8 +105,9 @@ class Store:
         emptyings: Emptyings | None = None,
         bins: Bins | None = None,
         progress: Callable[[int], None] | None = None,
+        retold: pd.DataFrame | None = None,
     ) -> dict[str, Stored]:
-        """Put all that is given in one transaction; counts by table."""
+        """Put all that is given in one transaction; counts by table, without `retold`."""
         done: dict[str, Stored] = {}
         tables = [part.frame["bin_id"] for part in (readings, emptyings, bins) if part is not None]
         with self.connections.transaction() as connection:
@@ -113,7 +116,9 @@ class Store:
                 done["bins"] = put_bins(connection, bins)
             if emptyings is not None:
                 done["emptyings"] = put_emptyings(connection, emptyings)
-            done["readings"] = put_readings(connection, readings, progress=progress)
+            stored = put_readings(connection, readings, progress=progress, retold=retold)
+            again = 0 if retold is None else len(retold)
+            done["readings"] = Stored(stored.accepted, stored.unchanged - again)
         return done
 
     def history(

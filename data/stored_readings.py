@@ -26,9 +26,15 @@ def put_readings(
     readings: Readings,
     stamped: pd.Timestamp | None = None,
     progress: Callable[[int], None] | None = None,
+    retold: pd.DataFrame | None = None,
 ) -> Stored:
-    """Add readings in the caller's transaction. `stamped`: the `received_at` given to rows that brought none."""
+    """Add readings in the caller's transaction. `stamped`: the `received_at` given to rows that brought none.
+
+    `retold`: rows that came with them and only repeat them (`Cleaned.retold`); they count too.
+    """
     accepted, frame = 0, readings.frame
+    if retold is not None and len(retold):
+        frame = pd.concat([frame, retold], ignore_index=True).sort_values(KEY, kind="stable", ignore_index=True)
     lock_bins(connection, frame["bin_id"])
     changed: list[pd.Series] = []
     for start in range(0, len(frame), BATCH):
@@ -48,14 +54,16 @@ def put_readings(
 
 def _unheard(batch: pd.DataFrame, known: pd.DataFrame, stamped: pd.Timestamp | None) -> tuple[pd.DataFrame, np.ndarray]:
     """Rows of the batch that the store lacks, and which of them are new versions beside those it has: (n,) bool."""
-    if known.empty:
+    if known.empty and not repeats(batch).any():
         return batch, np.ones(len(batch), dtype=bool)
-    both = pd.concat([known.assign(new=False), batch.assign(new=True)], ignore_index=True)
-    both = both.sort_values([*KEY, "new"], kind="stable").reset_index(drop=True)
-    again = repeats(both)
-    lacked = both["new"].to_numpy() & ~both.duplicated(KEY).to_numpy()
+    both = batch.assign(new=True)
+    if len(known):
+        both = pd.concat([known.assign(new=False), both], ignore_index=True)
+    both = both.sort_values([*KEY, "new"], kind="stable")
+    both = both[~both.duplicated(KEY)].reset_index(drop=True)
+    again, lacked = repeats(both), both["new"].to_numpy()
     if stamped is not None:
         # Beside the same value on either side: the clock that stamps may have been set back.
         beside = again | np.append(again[1:], False)
-        lacked &= ~(beside & (both["received_at"] == stamped).to_numpy())
+        lacked = lacked & ~(beside & (both["received_at"] == stamped).to_numpy())
     return both[lacked].drop(columns="new"), ~again[lacked]

@@ -73,14 +73,11 @@ def take_readings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Intak
     frame = frame[~ahead]
     bins = store.known(ids(frame, "bin_id").dropna().unique(), ids(frame, "device_id").dropna().unique())
     cleaned = clean(frame, bins, now=now)
-    repeated = 0
     for place, reason, detail in cleaned.rejected.frame[["row", "reason", "detail"]].itertuples(index=False, name=None):
-        if reason == "repeat":
-            repeated += 1
-        else:
+        if reason != "repeat":
             sifted.reject(kept[int(place)], reason, detail)
-    stored = store.put_readings(cleaned.readings, stamped=now)
-    return sifted.answer("readings", stored.accepted, stored.unchanged + repeated)
+    stored = store.put_readings(cleaned.readings, stamped=now, retold=cleaned.retold)
+    return sifted.answer("readings", stored.accepted, stored.unchanged)
 
 
 def put_bins(store: Store, rows: Sequence[Any]) -> IntakeAnswer:

@@ -190,3 +190,17 @@ def test_passwords_stay_out_of_messages() -> None:
     with pytest.raises(InputError) as caught:
         Store("postgresql://someone:hunter2@127.0.0.1:1/db")
     assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_known_of_some_bins_and_devices_is_read_without_the_others(store: Store) -> None:
+    assert store.known(["a"], ["d1"]) is None
+    at = pd.Timestamp("2026-01-01T00:00Z")
+    put = pd.DataFrame({"bin_id": ["a", "b", "c"], "timezone": "UTC", "device_id": ["d1", "d2", None]})
+    store.put_bins(Bins.checked(put))
+    store.put_readings(Readings.checked(pd.DataFrame({"bin_id": ["heard"], "measured_at": [at], "fill_pct": [1.0]})))
+    for bins, devices, expected in (
+        ([], ["d1"], ["a"]), (["heard", "nobody"], [], ["heard"]), (["c"], ["d2", "d9"], ["b", "c"]), ([], [], [])
+    ):  # fmt: skip
+        found = store.known(bins, devices)
+        assert found is not None
+        assert found.frame["bin_id"].tolist() == expected

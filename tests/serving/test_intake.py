@@ -45,6 +45,22 @@ def test_a_row_repeated_in_one_request_is_unchanged(service: Any) -> None:
     assert (answer["accepted"], answer["unchanged"], answer["rejected"]) == (1, 2, [])
 
 
+def test_a_repeat_within_one_post_becomes_a_version_when_what_lay_between_comes_late(service: Any) -> None:
+    service.know(a=10)
+
+    def heard(minute: int, fill: float) -> dict[str, Any]:
+        return {**GOOD, "fill_pct": fill, "received_at": f"2026-03-02T11:{minute:02d}:00Z"}
+
+    body = {"readings": [heard(10, 40), heard(30, 40)]}
+    for accepted in (1, 0):
+        answer = service.post("/v1/readings", body)
+        assert (answer["accepted"], answer["unchanged"], answer["rejected"]) == (accepted, 2 - accepted, [])
+    assert service.post("/v1/readings", {"readings": [heard(20, 70)]})["accepted"] == 1
+    frame = service.store.history().readings.frame
+    assert frame[frame["measured_at"] == GOOD["measured_at"]]["fill_pct"].tolist() == [40, 70, 40]
+    assert service.post("/v1/forecast", {"bin_ids": ["a"]})["forecasts"][0]["fill_now_pct"] == 10
+
+
 def test_distances_become_percent_by_the_bins_scale(service: Any) -> None:
     scaled = {"bin_id": "a", "timezone": "UTC", "empty_mm": 1200, "full_mm": 200}
     service.ask("PUT", "/v1/bins", {"bins": [scaled]})
