@@ -16,6 +16,7 @@ from serving.champion import Champion, Copy
 from serving.moments import utc
 from serving.outlook import Outlook, read_outlook
 from serving.problems import Problem
+from serving.pulse import Pulse
 from serving.state import State
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ class Live:
         open_store: Callable[[], Store],
         copy: Copy,
         now: Callable[[], pd.Timestamp] = clock,
+        pulse: Pulse | None = None,
     ) -> None:
-        self._open_store, self._copy, self.now = open_store, copy, now
+        self._open_store, self._copy, self.now, self._pulse = open_store, copy, now, pulse
         self._store: Store | None = None
         self._state: State | None = None
         self._lock, self._opening = threading.Lock(), threading.Lock()
@@ -60,7 +62,14 @@ class Live:
         """On the configured store and the local copy of the champion."""
         from data.store import Store
 
-        return cls(lambda: Store.of(settings, WAIT_S), Copy(settings))
+        asked: list[Store] = []  # its own connection: what other requests hold says nothing of the database
+
+        def ping() -> None:
+            if not asked:
+                asked.append(Store.of(settings, WAIT_S))
+            asked[0].ping()
+
+        return cls(lambda: Store.of(settings, WAIT_S), Copy(settings), pulse=Pulse(ping))
 
     def store(self) -> Store:
         """The store, opened once. Raises Problem 503; while one request tries to open it, the others wait for that."""
@@ -78,6 +87,10 @@ class Live:
                     log.error("the store does not open: %s", error)
                     raise down from error
             return self._store
+
+    def is_down(self) -> bool:
+        """Whether the store is known not to answer now, as far as anybody asks."""
+        return self._pulse is not None and self._pulse.down
 
     def champion(self) -> Champion:
         """The champion. Raises Problem 503."""
@@ -106,13 +119,17 @@ class Live:
         return read_outlook(self.champion(), self.store(), ids, utc(as_of), now)
 
     def keep_fresh(self) -> None:
-        """Fill the state in the background, and keep it fresh until `end`."""
+        """Fill the state in the background, and keep it fresh until `end`; ask the store whether it answers."""
+        if self._pulse is not None:
+            self._pulse.begin()
         self._keeper = threading.Thread(target=self._keep, name="brimcast-state", daemon=True)
         self._keeper.start()
 
     def end(self) -> None:
         """Stop keeping the state fresh."""
         self._ending.set()
+        if self._pulse is not None:
+            self._pulse.end()
 
     def _keep(self) -> None:
         while not self._ending.is_set():
@@ -150,11 +167,14 @@ class Live:
 
     def readiness(self) -> dict[str, Any]:
         """What /readyz says."""
+        store: dict[str, Any] = {"ok": False, "detail": "The store does not answer."}
         try:
-            store: dict[str, Any] = {"ok": True, "bins": len(self.store().versions())}
-        except (Problem, BrimcastError, SQLAlchemyError, OSError) as error:
-            detail = error.detail if isinstance(error, Problem) else "The store does not answer."
-            store = {"ok": False, "detail": detail}
+            if not self.is_down():
+                store = {"ok": True, "bins": len(self.store().versions())}
+        except Problem as problem:
+            store["detail"] = problem.detail
+        except (BrimcastError, SQLAlchemyError, OSError) as error:
+            log.debug("the store does not answer: %s", error)
         model = self._copy.state()
         state = self._state
         made: dict[str, Any] = {"ok": self._keeper is None or (state is not None and state.filled)}

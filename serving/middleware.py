@@ -9,7 +9,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -21,22 +21,36 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
-BODY_WITHIN_S, ANSWERED_WITHIN_S = 20, 30
+BODY_WITHIN_S, ANSWERED_WITHIN_S, LOOK_S = 20, 30, 0.25
 """Together less than BentoML's own timeout, whose answer no client knows."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
 BODY_METHODS = ("POST", "PUT", "PATCH")
 SYSTEM_PATHS = ("/livez", "/healthz", "/readyz", "/metrics")
+STORELESS = ("/", "/livez", "/healthz", "/metrics", "/docs", "/v1/model")
+TELLING = "/readyz"
+"""Says itself what does not answer, where it can."""
+SILENT = "The store does not answer; what was sent may not have been kept. Send it again."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = logging.getLogger("brimcast")
 
 
 class Guard:
-    """Wraps BentoML's application; `routes` answers the system paths, which BentoML would answer emptily itself."""
+    """Wraps BentoML's application; `routes` answers the system paths, which BentoML would answer emptily itself.
 
-    def __init__(self, app: App, routes: App, max_body_bytes: int = MAX_BODY_BYTES) -> None:
-        self.app, self.routes, self.max_body_bytes = app, routes, max_body_bytes
+    `down`: whether the store is silent. Then no request goes to it, and those that did are answered 503: their threads
+    wait on, until the database goes on or its connections break.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        routes: App,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        down: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.app, self.routes, self.max_body_bytes, self.down = app, routes, max_body_bytes, down
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every answer carries X-Request-ID, every error is a problem document."""
@@ -51,8 +65,7 @@ class Guard:
                 body = await whole_body(scope, receive, self.max_body_bytes)
             check_content_type(scope, body)
             app = self.routes if scope["path"] in SYSTEM_PATHS else self.app
-            async with within(ANSWERED_WITHIN_S, Problem(503, "The service is too busy to answer now; ask again.")):
-                await app(scope, replay(body, receive), answer.send)
+            await self._in_time(scope["path"], app(scope, replay(body, receive), answer.send))
             await answer.finish()
         except Problem as found:
             await answer.problem(found.body())
@@ -60,7 +73,23 @@ class Guard:
             log.exception("request %s failed: %s %s", answer.request_id, scope["method"], scope["path"])
             await answer.problem(converted(500, b""))
         finally:
+            answer.over = True
             count_request(scope, answer.status, time.perf_counter() - started)
+
+    async def _in_time(self, path: str, work: Coroutine[Any, Any, None]) -> None:
+        """Let the application answer, as long as the store does. Raises Problem 503."""
+        answering = asyncio.ensure_future(work)
+        try:
+            for looked in range(1 + int(ANSWERED_WITHIN_S / LOOK_S)):
+                if self.down() and path not in STORELESS and (looked or path != TELLING):
+                    raise Problem(503, SILENT)
+                done, _ = await asyncio.wait({answering}, timeout=LOOK_S)
+                if done:
+                    await answering
+                    return
+            raise Problem(503, "The service is too busy to answer now; ask again.")
+        finally:
+            answering.cancel()
 
 
 @asynccontextmanager
@@ -77,12 +106,14 @@ class Answer:
     """What goes back. Errors that frameworks word their own way are held until whole, then sent as problems."""
 
     def __init__(self, send: Send, request_id: str) -> None:
-        self._send, self.request_id, self.status = send, request_id, 0
+        self._send, self.request_id, self.status, self.over = send, request_id, 0, False
         self._held: list[bytes] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
 
     async def send(self, message: Message) -> None:
-        """Pass a message of the application on, or hold it."""
+        """Pass a message of the application on, or hold it; what comes when all is over (it was late) is dropped."""
+        if self.over:
+            return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = [(k, v) for k, v in message.get("headers", []) if k.lower() not in DROPPED]

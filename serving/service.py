@@ -37,6 +37,12 @@ NATIVE = (
 routes = make_routes(NATIVE)
 
 
+def store_is_down() -> bool:
+    """Whether the store is known not to answer."""
+    live: Live | None = getattr(routes.state, "live", None)
+    return live is not None and live.is_down()
+
+
 def answer(work: Callable[[Live], BaseModel]) -> Any:
     """What `work` answers as JSON, or the problem it meets: BentoML would word that its own way."""
     try:
@@ -101,4 +107,4 @@ class Brimcast:
         return answer(listed)
 
 
-Brimcast.add_asgi_middleware(Guard, routes=routes)  # type: ignore[attr-defined]  # it is a Service now
+Brimcast.add_asgi_middleware(Guard, routes=routes, down=store_is_down)  # type: ignore[attr-defined]  # it is a Service now

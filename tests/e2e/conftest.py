@@ -112,6 +112,20 @@ class Postgres:
         while (self._data / "postmaster.pid").exists() and time.monotonic() < until:
             time.sleep(0.05)
 
+    def freeze(self) -> None:
+        """It takes what it is sent, and says nothing."""
+        for process in self._family():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Go on."""
+        for process in self._family():
+            process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        top = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
+        return [top, *top.children(recursive=True)]
+
     def start(self) -> None:
         """Again, on the same data and address."""
         self._server.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from data.store import Store
+from data.store import Store, StoreError
 from serving import middleware
 from serving.live import Live
+from serving.pulse import EVERY_S, LATE_S, Pulse
 from tests.serving.conftest import Service
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -96,6 +98,43 @@ def test_requests_that_come_while_the_store_does_not_open_do_not_wait_one_after_
         answer = service.ask("GET", "/v1/bins")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert len(tried) <= 1 + (tried[-1] - tried[0]) / 0.5
+
+
+def test_a_store_that_says_nothing_is_a_503_in_time_and_is_asked_again(
+    service: Any, live: Callable[[Live], None]
+) -> None:
+    service.know(a=10)
+    silent = threading.Event()
+    pulse = Pulse(lambda: time.sleep(30) if silent.is_set() else None)
+    pulse.begin()
+    live(Live(lambda: service.store, service.copy, lambda: service.now[0], pulse))
+    try:
+        assert service.ask("GET", "/readyz").status_code == 200
+        silent.set()
+        time.sleep(EVERY_S + LATE_S + 0.2)
+        for method, path in (("GET", "/v1/bins"), ("GET", "/v1/bins/a"), ("GET", "/readyz")):
+            answer = service.ask(method, path)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert service.ask("GET", "/readyz").json()["store"]["ok"] is False
+        assert service.ask("GET", "/v1/model").status_code == 200
+    finally:
+        pulse.end()
+
+
+def test_a_pulse_that_fails_is_down_until_it_is_answered() -> None:
+    answers = [StoreError("away"), OSError("no route"), None]
+    pulse = Pulse(lambda: said(answers))
+    seen = []
+    for _ in range(3):
+        pulse._once()
+        seen.append(pulse.down)
+    assert seen == [True, True, False]
+
+
+def said(answers: list[Exception | None]) -> None:
+    answer = answers.pop(0)
+    if answer is not None:
+        raise answer
 
 
 # ---------------------------------------------------------------- slow clients, slow answers
