@@ -13,7 +13,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from data import schema
-from data.batches import insert, is_postgres, of_bins
+from data.batches import fetched, insert, is_postgres, of_bins
 
 
 def lock_bins(connection: sa.Connection, bin_ids: pd.Series) -> None:
@@ -44,3 +44,10 @@ def raise_versions(connection: sa.Connection, bin_ids: pd.Series) -> None:
 def read_versions(connection: sa.Connection, ids: Sequence[str] | None) -> dict[str, int]:
     """The versions of these bins, or of all, in one query; a bin never heard of is not in it."""
     return {row[0]: int(row[1]) for row in of_bins(connection, schema.VERSIONS, ids)}
+
+
+def bins_after(connection: sa.Connection, bin_id: str, limit: int) -> list[str]:
+    """The ids, in order, of the first bins that come after this one, of all that were put or heard of."""
+    mark = "%s" if is_postgres(connection) else "?"
+    sql = f"SELECT bin_id FROM bin_versions WHERE bin_id > {mark} ORDER BY bin_id LIMIT {mark}"
+    return [row[0] for row in fetched(connection, sql, (bin_id, limit))]

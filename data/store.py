@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from data.batches import fetched
-from data.bin_versions import lock_bins, read_versions
+from data.bin_versions import bins_after, lock_bins, read_versions
 from data.bins import Bins
 from data.connections import Connections, StoreError
 from data.databases import unreachable
@@ -160,6 +160,12 @@ class Store:
         """The bins that were put."""
         with self.connections.snapshot() as connection:
             return read_bins(connection, None)
+
+    def page(self, after: str, limit: int) -> Bins:
+        """The first `limit` bins, put or heard of, whose bin_id comes after this one."""
+        with self.connections.snapshot() as connection:
+            ids = bins_after(connection, after, limit)
+            return read_bins(connection, ids, heard=ids)
 
     def known(self, bin_ids: Iterable[str], devices: Iterable[str] = ()) -> Bins | None:
         """Of these bins, and of those in which these devices sat, the ones put or heard of; None where none was put."""

@@ -13,7 +13,7 @@ from data.errors import BrimcastError
 from data.settings import Settings
 from serving.metrics import REFUSED
 from serving.problems import Problem
-from serving.watch import told
+from serving.watch import told as told_of_registry
 
 if TYPE_CHECKING:
     from training.model import FillModel
@@ -111,8 +111,9 @@ class Copy:
             champion = self.champion()
         except Problem:
             return {"ok": False, "detail": self.trouble}
-        return {"ok": True, "name": champion.name, "version": champion.version, "detail": self.trouble}
+        told = {"ok": True, "name": champion.name, "version": champion.version}
+        return told | ({"detail": self.trouble} if self.trouble else {})
 
     def registry(self) -> dict[str, Any]:
         """What /readyz says of the registry, which nobody waits for."""
-        return told(self._settings)
+        return told_of_registry(self._settings)

@@ -27,12 +27,9 @@ BEFORE = pd.Timedelta(days=7)
 
 def bins_page(store: Store, limit: int, after: str) -> BinsAnswer:
     """Up to `limit` bins whose bin_id comes after `after`."""
-    unique = store.bins().unique.sort_index()
-    rest = unique[unique["bin_id"] > after]
-    page = rest.head(limit)
-    return BinsAnswer(
-        bins=rows(page), next_after=str(page["bin_id"].iloc[-1]) if len(rest) > len(page) and len(page) else None
-    )
+    found = store.page(after, limit + 1).unique
+    page = found.head(limit)
+    return BinsAnswer(bins=rows(page), next_after=str(page.index[-1]) if len(found) > limit else None)
 
 
 def bin_page(live: Live, bin_id: str, days: float) -> BinAnswer:

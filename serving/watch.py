@@ -133,6 +133,7 @@ class Watcher:
 def main() -> None:
     """Watch until our parent closes our stdin, which it does at its end, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the whole group
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # a copy that is begun is taken away
     watcher = Watcher(settings := read_settings())
     wait_s = 0.0
     while not select.select([sys.stdin], [], [], wait_s)[0]:

@@ -34,3 +34,19 @@ def test_the_forecast_on_a_bins_page_is_that_of_a_forecast_request(service: Any)
     points = {point["horizon_h"]: point for point in page["forecast"]["points"]}
     assert [points[6.0], points[24.0]] == told["forecasts"][0]["points"]
     assert page["forecast"]["full_at"] == told["forecasts"][0]["full_at"]
+
+
+def test_bins_are_listed_in_pages_those_only_heard_of_too(service: Any) -> None:
+    at = service.now[0].isoformat()
+    heard = [{"bin_id": name, "measured_at": at, "fill_pct": 1} for name in ("d", "B", "é")]
+    assert service.post("/v1/readings", {"readings": heard})["accepted"] == 3
+    service.know(a=1, c=2)
+    seen, after = [], ""
+    while True:
+        page = service.ask("GET", f"/v1/bins?limit=2&after={after}").json()
+        seen.append([row["bin_id"] for row in page["bins"]])
+        if page["next_after"] is None:
+            break
+        after = page["next_after"]
+    assert seen == [["B", "a"], ["c", "d"], ["é"]]
+    assert page["bins"][0]["timezone"] == "UTC"
