@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ REFRESHED = pd.Timedelta(minutes=3)
 WAIT_S = 1.5
 """How long a request waits for the database, or for who holds its locks, before it is answered 503."""
 OPENED_AGAIN_S = 0.5
+MANY, CITIES = 1_000, 2
+"""Answers over more bins than MANY hold tens of megabytes each while they are made: so many at a time."""
 log = logging.getLogger("brimcast")
 
 
@@ -54,6 +57,7 @@ class Live:
         self._state: State | None = None
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._failed = float("-inf")
+        self._cities = threading.BoundedSemaphore(CITIES)
         self._keeper: threading.Thread | None = None
         self._ending = threading.Event()
 
@@ -87,6 +91,10 @@ class Live:
                     log.error("the store does not open: %s", error)
                     raise down from error
             return self._store
+
+    def room(self, bin_ids: Sequence[str] | None) -> AbstractContextManager[Any]:
+        """Within it there is memory for an answer over these bins (default: all)."""
+        return nullcontext() if bin_ids is not None and len(bin_ids) <= MANY else self._cities
 
     def is_down(self) -> bool:
         """Whether the store is known not to answer now, as far as anybody asks."""

@@ -91,7 +91,8 @@ class Brimcast:
 
         def told(live: Live) -> ForecastAnswer:
             now = live.now()
-            return forecasts(live.outlook(request.bin_ids, request.as_of, now), request, now)
+            with live.room(request.bin_ids):
+                return forecasts(live.outlook(request.bin_ids, request.as_of, now), request, now)
 
         return answer(told)
 
@@ -101,7 +102,8 @@ class Brimcast:
 
         def listed(live: Live) -> DueAnswer | VroomAnswer:
             now = live.now()
-            found = due(live.outlook(request.bin_ids, request.as_of, now), request, now)
+            with live.room(request.bin_ids):
+                found = due(live.outlook(request.bin_ids, request.as_of, now), request, now)
             return found if request.format == "json" else vroom(found, request.by)
 
         return answer(listed)
