@@ -24,7 +24,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 BODY_WITHIN_S, ANSWERED_WITHIN_S, LOOK_S = 20, 30, 0.25
-"""Together less than BentoML's own timeout, whose answer no client knows."""
+"""Seconds; BentoML's own timeout is off (`serving.service.Untimed`)."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
 BODY_METHODS = ("POST", "PUT", "PATCH")
 SYSTEM_PATHS = ("/livez", "/healthz", "/readyz", "/metrics")

@@ -13,6 +13,7 @@ from data.store import Store
 from serving.champion import Copy
 from serving.live import Live
 from serving.middleware import MAX_BODY_BYTES, Guard
+from serving.service import Untimed
 
 JSON = {"content-type": "application/json"}
 PROBLEM = "application/problem+json"
@@ -170,6 +171,12 @@ def test_the_model_card_tells_data_method_scores_and_weaknesses(service: Any) ->
     assert {name: told[name] for name in ("method", "baselines", "skill", "weaknesses")} == {
         name: card[name] for name in ("method", "baselines", "skill", "weaknesses")
     }
+
+
+def test_no_request_leaves_a_timer_behind(service: Any) -> None:
+    layers = [layer.cls for layer in service.client.app.user_middleware]
+    assert Untimed in layers
+    assert not any(layer.__name__ == "TimeoutMiddleware" for layer in layers)
 
 
 def test_metrics_count_by_route_and_never_by_id(service: Any) -> None:
