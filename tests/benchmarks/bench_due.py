@@ -10,6 +10,7 @@ import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from data.readings import Readings
 from data.store import Store
 
 WARM = 100
+AT_ONCE = 4
 ROUNDS = 5
 NEW = 1_000
 FIT_BINS = 20
@@ -130,6 +132,9 @@ def measure(home: Path, bins: int, now: pd.Timestamp) -> None:
         first, answer = timed(client, body)
         print(f"first /v1/due: {first * 1000:,.0f} ms, {len(answer['due']):,} due", flush=True)
         told("/v1/due warm", [timed(client, body)[0] for _ in range(WARM)])
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            many = list(pool.map(lambda _: timed(client, body)[0], range(WARM)))
+        told(f"/v1/due warm, {AT_ONCE} clients at once", many)
         one = {"bin_ids": names(1), "horizons_h": [6, 24, 72]}
         alone = []
         for _ in range(WARM):
@@ -154,6 +159,7 @@ def measure(home: Path, bins: int, now: pd.Timestamp) -> None:
         )
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"memory: {memory_mib():,.0f} MiB now, {most:,.0f} MiB at most, the preparation apart", flush=True)
+        print(f"load of the machine: {os.getloadavg()[0]:.1f}, cores: {os.cpu_count()}")
 
 
 def main() -> None:
