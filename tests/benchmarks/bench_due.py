@@ -1,6 +1,7 @@
 """How fast /v1/due answers over a city: python tests/benchmarks/bench_due.py [bins] [days of hourly history].
 
-The service's own application and store in this process, asked over ASGI; the model is fit on a few of the bins.
+The service's own application and store in this process, asked over ASGI; the model is fit on a few of the bins. Its
+memory is that of a worker with MALLOC_ARENA_MAX=2 before the command, as `serving start` sets it.
 """
 
 from __future__ import annotations
