@@ -165,7 +165,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = ["bin_id", "measured_at", "fill_pct", "distance_mm", "received_at", "temperature_c", "quality", "device_id",
-          "timezone", "latitude", "capacity_l", "full_pct", "name", "valid_from", "emptied_at", "probability"]  # fmt: skip
+          "timezone", "latitude", "capacity_l", "full_pct", "name", "valid_from", "emptied_at",
+          "probability"]  # fmt: skip
 TIME = st.datetimes().map(lambda at: at.isoformat() + "Z") | st.text(max_size=12)
 ROW = st.dictionaries(st.sampled_from(FIELDS), JSON | TIME | st.just("a"), max_size=9) | JSON
 
