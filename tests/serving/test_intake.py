@@ -119,6 +119,12 @@ def test_blanks_around_a_bins_name_are_no_part_of_it(service: Any) -> None:
     assert service.post("/v1/emptyings", {"emptyings": [emptied]})["accepted"] == 1
 
 
+def test_a_page_after_what_no_database_takes_is_a_400(service: Any) -> None:
+    answer = service.ask("GET", "/v1/bins?after=%00")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "#/after"
+
+
 def test_emptyings_are_kept_once(service: Any) -> None:
     service.know(a=10)
     body = {
