@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,11 +47,15 @@ class Connections:
     @contextmanager
     def transaction(self, *, alone: bool = False) -> Iterator[sa.Connection]:
         """Everything or nothing. In SQLite one writer at a time; in PostgreSQL those that are `alone`."""
+        until = time.monotonic() + self._wait_s
         with self._said(), self._only_writer(), self.engine.begin() as connection:
+            left_ms = max(1, math.ceil(1000 * (until - time.monotonic())))  # of what was waited for in this process
             if not is_postgres(connection):
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            elif alone:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+                self._begin_sqlite(connection, left_ms)
+            else:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {left_ms}")
+                if alone:
+                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             yield connection
 
     @contextmanager
@@ -89,6 +94,14 @@ class Connections:
             yield
         finally:
             self._writer.release()
+
+    def _begin_sqlite(self, connection: sa.Connection, wait_ms: int) -> None:
+        """Be the one writer, or fail after `wait_ms`."""
+        try:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={wait_ms}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={math.ceil(self._wait_s * 1000)}")
 
     def _find_file(self, make: bool) -> None:
         if self.url.database in (None, "", ":memory:"):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from serving.moments import BinId, Moment, Number
+from serving.moments import BinId, BinName, Moment, Number, Text
 
 MAX_ROWS = 10_000
 MAX_BINS = 20_000
@@ -118,20 +118,20 @@ class BinRow(BaseModel):
         }
     )
 
-    bin_id: BinId
+    bin_id: BinName
     timezone: str = Field(description="IANA name", examples=["Europe/Prague"])
-    stream: str | None = Field(default=None, description="mixed (default), paper, plastic, glass, organic, ...")
-    site_kind: str | None = None
+    stream: Text | None = Field(default=None, description="mixed (default), paper, plastic, glass, organic, ...")
+    site_kind: Text | None = None
     latitude: Number | None = Field(default=None, ge=-90, le=90)
     longitude: Number | None = Field(default=None, ge=-180, le=180)
     capacity_l: Number | None = Field(default=None, gt=0)
-    full_pct: Number | None = Field(default=None, description="percent at which it counts as full; default 95")
+    full_pct: Number | None = Field(default=None, ge=1, le=200, description="percent at which it counts as full (95)")
     empty_mm: Number | None = Field(default=None, description="distance from sensor to the floor of the empty bin")
     full_mm: Number | None = Field(default=None, description="distance from sensor to the waste when full")
-    device_id: str | None = None
+    device_id: Text | None = None
     valid_from: Moment | None = None
     valid_to: Moment | None = None
-    name: str | None = None
+    name: Text | None = None
 
 
 class EmptyingRow(BaseModel):
@@ -141,7 +141,7 @@ class EmptyingRow(BaseModel):
         json_schema_extra={"examples": [{"bin_id": "bin-0001", "emptied_at": "2026-03-01T07:40:00Z"}]}
     )
 
-    bin_id: BinId
+    bin_id: BinName
     emptied_at: Moment
     received_at: Moment | None = Field(default=None, description="when it was heard of; default: now")
     fill_before_pct: Number | None = None

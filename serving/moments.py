@@ -37,6 +37,12 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(
 BinId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A bin's name: 1 to 200 characters, none of them a control character."""
 
+BinName = Annotated[BinId, StringConstraints(strip_whitespace=True)]
+"""A bin's name on its way into the store, where no name has blanks around it."""
+
+Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""What every database takes: no control characters, no halves of a character."""
+
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A finite JSON number; not a string, not true or false."""
 

@@ -68,7 +68,9 @@ def _add_tables(app: FastAPI) -> None:
     def all_bins(
         request: Request,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-        after: Annotated[str, Query(max_length=200, description="bins whose bin_id comes after this one")] = "",
+        after: Annotated[
+            str, Query(max_length=200, pattern=r"^[^\x00]*$", description="bins whose bin_id comes after this one")
+        ] = "",
     ) -> BinsAnswer:
         """The bins by bin_id, `limit` at a time."""
         return bins_page(_live(request).store(), limit, after)

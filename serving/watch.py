@@ -68,6 +68,7 @@ class Watch:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
+            (self._models / TOLD).unlink(missing_ok=True)  # by a watch before this one: who knows how long ago
             search = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
             return subprocess.Popen(
                 [sys.executable, "-m", "serving.watch"],

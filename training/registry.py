@@ -146,9 +146,11 @@ def last_copy(
 
 
 def registered_as(folder: Path) -> dict[str, object]:
-    """What `local_copy` noted of a folder: name, version and run_id; nothing for a folder that is no copy."""
-    note = folder / REGISTERED
-    return dict(json.loads(note.read_text())) if note.exists() else {}
+    """What `local_copy` noted of a folder: name, version and run_id; nothing for a folder that is no whole copy."""
+    try:
+        return dict(json.loads((folder / REGISTERED).read_text()))
+    except (FileNotFoundError, ValueError):  # a machine that stops may leave a file empty
+        return {}
 
 
 def _copied(registered: Registered, settings: Settings) -> Path:

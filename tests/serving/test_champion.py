@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from serving.champion import Champion, Copy
 from serving.live import Live
 from serving.metrics import REFUSED, REGISTRY_ERRORS, REGISTRY_UP
 from serving.problems import Problem
-from serving.watch import Watcher, told
+from serving.watch import Watch, Watcher, tell, told
 from training import registry, tracking
 from training.tracking import Registered, RegistryError
 
@@ -123,6 +124,15 @@ def offered(monkeypatch: pytest.MonkeyPatch, version: int, answer: Exception | N
 
 def test_nobody_has_asked_before_the_watch_has(settings: Settings) -> None:
     assert told(settings)["ok"] is False
+
+
+def test_what_a_watch_of_before_found_is_not_told_as_if_it_held(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(settings, True)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)  # a watch that has not asked yet
+    Watch(settings)._started()
+    assert told(settings) == {"ok": False, "detail": "The registry has not been asked yet."}
 
 
 def test_a_registry_that_does_not_answer_is_told_and_counted_each_time(

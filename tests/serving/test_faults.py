@@ -60,6 +60,31 @@ def test_while_another_writes_to_sqlite_posts_are_503_in_time_and_answers_go_on(
     assert forecast(short, "a")["fill_now_pct"] == 20
 
 
+def test_while_another_writes_nobody_waits_first_for_its_turn_and_then_as_long_again(
+    service: Any, live: Callable[[Live], None], tmp_path: Path
+) -> None:
+    service.know(a=10)
+    rows = reading(service, 20)
+    patient = Store(f"sqlite:///{tmp_path / 'store.db'}", wait_s=1.0)
+    live(Live(lambda: patient, service.copy, lambda: service.now[0]))
+    took: list[tuple[int, float]] = []
+
+    def ask(after_s: float) -> None:
+        time.sleep(after_s)
+        began = time.monotonic()
+        took.append((post(service, rows).status_code, time.monotonic() - began))
+
+    with patient, Store(service.store.url.render_as_string()) as other, other.connections.transaction() as connection:
+        connection.exec_driver_sql("UPDATE bin_versions SET version = version")
+        askers = [threading.Thread(target=ask, args=(after_s,)) for after_s in (0.0, 0.5, 0.6)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+    assert [status for status, _ in took] == [503] * 3
+    assert max(seconds for _, seconds in took) < 1.4
+
+
 def test_on_a_full_disk_posts_are_503_and_keep_nothing_and_answers_go_on(short: Any) -> None:
     short.know(a=10)
     before = short.store.history().fingerprint()

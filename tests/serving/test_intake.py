@@ -99,6 +99,32 @@ def test_bad_bins_are_rejected_one_by_one(service: Any) -> None:
     assert sorted(reasons(answer)) == [1, 2, 3, 4, 5, 6, 7]
 
 
+@pytest.mark.parametrize("fault", [{"full_pct": -3}, {"full_pct": 0.5}, {"full_pct": 201}, {"name": "\ud800"},
+                                   {"stream": "a\u0000"}, {"site_kind": "x" * 201}, {"device_id": "a\u0000"},
+                                   {"bin_id": " "}, {"bin_id": "\ud800"}])  # fmt: skip
+def test_what_no_bin_is_like_and_no_database_takes_is_rejected_with_its_row(
+    service: Any, fault: dict[str, Any]
+) -> None:
+    text = json.dumps({"bins": [{"bin_id": "ok", "timezone": "UTC"}, {"bin_id": "x", "timezone": "UTC"} | fault]})
+    answer = service.client.put("/v1/bins", content=text, headers={"content-type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["accepted"], reasons(answer.json())) == (1, {1: "invalid_row"})
+
+
+def test_blanks_around_a_bins_name_are_no_part_of_it(service: Any) -> None:
+    service.ask("PUT", "/v1/bins", {"bins": [{"bin_id": " a ", "timezone": "UTC"}]})
+    for name in ("a", " a "):
+        assert service.post("/v1/readings", {"readings": [{**GOOD, "bin_id": name}]})["rejected"] == []
+    emptied = {"bin_id": " a", "emptied_at": "2026-03-01T07:40:00Z"}
+    assert service.post("/v1/emptyings", {"emptyings": [emptied]})["accepted"] == 1
+
+
+def test_a_page_after_what_no_database_takes_is_a_400(service: Any) -> None:
+    answer = service.ask("GET", "/v1/bins?after=%00")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "#/after"
+
+
 def test_emptyings_are_kept_once(service: Any) -> None:
     service.know(a=10)
     body = {
@@ -145,7 +171,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = ["bin_id", "measured_at", "fill_pct", "distance_mm", "received_at", "temperature_c", "quality", "device_id",
-          "timezone", "latitude", "capacity_l", "valid_from", "emptied_at", "probability"]  # fmt: skip
+          "timezone", "latitude", "capacity_l", "full_pct", "name", "valid_from", "emptied_at",
+          "probability"]  # fmt: skip
 TIME = st.datetimes().map(lambda at: at.isoformat() + "Z") | st.text(max_size=12)
 ROW = st.dictionaries(st.sampled_from(FIELDS), JSON | TIME | st.just("a"), max_size=9) | JSON
 

@@ -98,6 +98,13 @@ def test_a_copy_is_made_once(registered: Settings, monkeypatch: pytest.MonkeyPat
     assert local_copy(NAME, "champion", registered) == first
 
 
+def test_a_copy_whose_note_was_lost_is_made_again(registered: Settings) -> None:
+    folder, version = local_copy(NAME, "champion", registered)
+    (folder / registry.REGISTERED).write_text("")
+    assert local_copy(NAME, "champion", registered) == (folder, version)
+    assert registry.registered_as(folder)["version"] == version
+
+
 def test_a_copy_broken_off_leaves_nothing(registered: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(version: object, folder: Path, settings: Settings) -> None:
         folder.mkdir()
