@@ -171,6 +171,20 @@ class IntakeAnswer(BaseModel):
     ignored_fields: list[str] = Field(default=[], description="fields that nobody knows")
 
 
+class Counts(BaseModel):
+    """Rows taken, and rows that were known already."""
+
+    accepted: int
+    unchanged: int
+
+
+class AdapterAnswer(IntakeAnswer):
+    """What became of a platform's payload; `accepted` and `unchanged` count readings, an index counts its items."""
+
+    emptyings: Counts
+    ignored: list[RejectedRow] = Field(description="items that are right but tell no level, such as a join, and why")
+
+
 class BinsAnswer(BaseModel):
     """The bins that are known, by bin_id."""
 

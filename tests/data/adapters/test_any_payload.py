@@ -41,20 +41,20 @@ def check(read: Callable[[Any], Delivery], payload: Any) -> None:
         found = read(payload)
     except PayloadError:
         return
-    told = [*found.readings, *found.emptyings, *found.rejected, *found.ignored]
-    assert {one.item for one in told} == set(range(found.items))
-    assert all(left.reason and left.detail for left in (*found.rejected, *found.ignored))
+    rows, left = [*found.readings, *found.emptyings], [*found.rejected, *found.ignored]
+    assert {told.item for told in rows} | {one.item for one in left} == set(range(found.items))
+    assert all(one.reason and one.detail for one in left)
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(payload=JSON)
 def test_any_json_is_rows_or_words_or_no_payload(name: str, payload: Any) -> None:
     check(READERS[name], payload)
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(chooser=st.data())
 def test_a_real_payload_with_any_part_replaced_is_rows_or_words_or_no_payload(name: str, chooser: Any) -> None:
     payload = json.loads(json.dumps(EXAMPLES[name]))
