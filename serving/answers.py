@@ -139,7 +139,7 @@ class VroomJob(BaseModel):
     id: int
     description: str = Field(description="the bin")
     location: tuple[float, float] = Field(description="longitude, latitude")
-    pickup: list[int] = Field(description="litres, rounded up")
+    pickup: list[int] = Field(description="litres, rounded up; 0 where the capacity is unknown")
     priority: int = Field(ge=0, le=100, description="100 times the probability of being full")
     time_windows: list[tuple[int, int]] = Field(description="unix seconds, from as_of to the latest safe emptying")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, NamedTuple, TypeGuard
+from urllib.parse import unquote
 
 from data.adapters.delivery import Delivery, PayloadError, Row, Told, finite, quoted
 
@@ -18,6 +19,7 @@ PERCENT = "P1"
 """The UN/CEFACT code of a percentage; without it a level counts from 0 to 1."""
 OWN_TIMES = ("dateObserved", "TimeInstant", "modifiedAt", "dateModified")
 DELETED = "urn:ngsi-ld:null"
+NO_URI = re.compile(r'[\x00-\x20<>"{}|\\^`%]')
 
 
 class Attribute(NamedTuple):
@@ -31,12 +33,12 @@ class Attribute(NamedTuple):
 def bin_of(urn: str) -> str:
     """The bin of an entity: what follows urn:ngsi-ld:WasteContainer: where that is one word, else the whole id."""
     rest = urn.removeprefix(PREFIX)
-    return rest if rest and ":" not in rest else urn
+    return unquote(rest) if rest != urn and rest and ":" not in rest else urn
 
 
 def urn_of(bin_id: str) -> str:
-    """The entity of a bin: `bin_of` the other way round."""
-    return bin_id if ":" in bin_id else PREFIX + bin_id
+    """The entity of a bin: `bin_of` the other way round. What no URI may hold, such as a blank, is percent-encoded."""
+    return bin_id if ":" in bin_id else PREFIX + NO_URI.sub(lambda found: f"%{ord(found[0]):02X}", bin_id)
 
 
 def read_ngsi_ld(payload: Any) -> Delivery:

@@ -104,6 +104,8 @@ def test_what_holds_no_list_of_entities_is_no_payload(payload: Any) -> None:
         ("urn:ngsi-ld:WasteContainer:prague:1354_1", "urn:ngsi-ld:WasteContainer:prague:1354_1"),
         ("wastecontainer:Fleming:12a", "wastecontainer:Fleming:12a"),
         ("urn:ngsi-ld:WasteContainer:", "urn:ngsi-ld:WasteContainer:"),
+        ("urn:ngsi-ld:WasteContainer:0003/%20043C00614", "0003/ 043C00614"),
+        ("urn:ngsi-ld:WasteContainer:100%25", "100%"),
     ],
 )
 def test_an_urn_is_one_bin_and_a_bin_one_urn(urn: str, bin_id: str) -> None:
