@@ -108,7 +108,7 @@ def take(store: Store, delivery: Delivery, now: pd.Timestamp) -> AdapterAnswer:
 
 
 def _rows(left: Sequence[Left]) -> list[RejectedRow]:
-    return [RejectedRow(index=one.item, reason=one.reason, detail=one.detail[:300]) for one in left]
+    return [RejectedRow(index=one.item, reason=one.reason, detail=one.detail) for one in left]
 
 
 def _of_items(rejected: Sequence[RejectedRow], told: Sequence[Told]) -> list[RejectedRow]:

@@ -42,7 +42,7 @@ def read_chirpstack(payload: Any, event: str | None = None) -> Delivery:
     event = event or (UPLINK if any(name in payload for name in UPLINK_FIELDS) else "no_uplink")
     devices = names_of(info.get("devEui"))
     if event != UPLINK:
-        delivery.ignore(0, event[:40], OTHERS.get(event, "the event is no uplink"))
+        delivery.ignore(0, event, OTHERS.get(event, "the event is no uplink"))
     elif not devices:
         delivery.reject(0, "missing_value", "deviceInfo has no devEui")
     elif payload.get("object") is None:

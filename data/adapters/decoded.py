@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from data.adapters.delivery import Delivery, Row, Told, finite, quoted
+from data.adapters.delivery import Delivery, Row, Told, finite, quoted, shown
 
 COLUMNS = {
     "distance": "distance_mm",
@@ -53,7 +53,8 @@ def take_decoded(delivery: Delivery, item: int, decoded: Any, base: Row, devices
     for name, value in decoded.items():
         column = COLUMNS.get(_plain(name))
         if column is None:
-            delivery.unknown |= set() if _plain(name) in (POSITION, SAMPLES) else {str(name)[:60]}
+            if _plain(name) not in (POSITION, SAMPLES):
+                delivery.miss(name)
             continue
         number, unit = quantity(value)
         scale = UNITS[column].get(unit)
@@ -61,10 +62,10 @@ def take_decoded(delivery: Delivery, item: int, decoded: Any, base: Row, devices
             row[column] = round(number * scale, 6)
         elif column in ("distance_mm", "fill_pct") and value is not None:
             expected = f"a number in {', '.join(filter(None, UNITS[column]))}"
-            delivery.reject(item, "unparsable_value", f"{str(name)[:60]} is {quoted(value)}, expected {expected}")
+            delivery.reject(item, "unparsable_value", f"{shown(name, 60)} is {quoted(value)}, expected {expected}")
             return
         else:
-            delivery.unknown.add(str(name)[:60])
+            delivery.miss(name)
     if "distance_mm" not in row and "fill_pct" not in row:
         held = ", ".join(sorted(map(str, decoded)))[:120] or "nothing"
         delivery.ignore(item, "no_level", f"the uplink holds {held}, but neither a distance nor a fill level")

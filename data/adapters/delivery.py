@@ -48,19 +48,30 @@ class Delivery:
 
     def reject(self, item: int, reason: str, detail: str) -> None:
         """Set one item aside."""
-        self.rejected.append(Left(item, reason, detail))
+        self.rejected.append(Left(item, shown(reason, 40), shown(detail)))
 
     def ignore(self, item: int, reason: str, detail: str) -> None:
         """Pass over one item that tells no level."""
-        self.ignored.append(Left(item, reason, detail))
+        self.ignored.append(Left(item, shown(reason, 40), shown(detail)))
+
+    def miss(self, name: Any) -> None:
+        """Note a field that no table has."""
+        self.unknown.add(shown(name, 60))
 
 
 Adapter = Callable[[Any], Delivery]
 
 
+def shown(text: Any, length: int = 300) -> str:
+    """Text of a payload as an answer can hold it: not long, and writable as UTF-8 (JSON may hold half a character)."""
+    return str(text)[:length].encode("utf-8", "replace").decode()
+
+
 def quoted(value: Any) -> str:
     """A value as an error shows it: short, and never a whole document."""
-    return f"a {type(value).__name__}" if isinstance(value, (dict, list)) else repr(value)[:60]
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "an array"
+    return repr(value)[:60]
 
 
 def finite(value: Any) -> float | None:

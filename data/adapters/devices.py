@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from data.adapters.delivery import Row, Told
 from data.bins import Bins
 
+PLAIN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+
 
 def names_of(eui: Any, *others: Any) -> tuple[str, ...]:
     """What a sensor may be called in the bins table: its EUI in large or small letters, or another name it has."""
-    texts = [text for text in (eui, *others) if isinstance(text, str) and text]
+    texts = [text for text in (eui, *others) if isinstance(text, str) and PLAIN.fullmatch(text)]
     written = [text for text in texts[:1] for text in (text.upper(), text.lower())]
     return tuple(dict.fromkeys([*written, *texts]))
 

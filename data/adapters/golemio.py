@@ -109,5 +109,5 @@ def _leave_revised(delivery: Delivery, updated: dict[int, float]) -> None:
             kept.append(told)
         else:
             detail = f"row {newest.item} of this payload revises what it says of {told.row['measured_at']}"
-            delivery.ignore(told.item, "revised", detail[:200])
+            delivery.ignore(told.item, "revised", detail)
     delivery.readings = kept

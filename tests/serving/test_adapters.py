@@ -159,6 +159,33 @@ def test_the_next_forecast_has_seen_what_an_adapter_took(city: Any) -> None:
     assert city.post("/v1/forecast", {"bin_ids": ["ttn"]})["forecasts"][0]["fill_now_pct"] == 50
 
 
+HALF = "\ud800"  # half a character, as JSON can write it and UTF-8 cannot
+EMPTIED = {"dateLastEmptying": HALF, "fillingLevel": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("ttn", {"end_device_ids": {"dev_eui": HALF, "device_id": "a\u0000"}, "uplink_message": {}}),
+        ("ttn", {"end_device_ids": {"dev_eui": "A"},
+                 "uplink_message": {"received_at": HALF, "decoded_payload": {"distance": 5, HALF: HALF}}}),
+        ("chirpstack", {"deviceInfo": {"devEui": "A"}, "object": {HALF: 1}}),
+        ("chirpstack", {"deviceInfo": {"devEui": "A"}, "object": {"distance": HALF}}),
+        ("ngsi-ld", [{"id": HALF, "type": "WasteContainer"} | EMPTIED, {"id": "a", "type": HALF},
+                     {"id": "a", "type": "WasteContainer", "fillingLevel": HALF}]),
+        ("golemio", [{"id": HALF, "percent_calculated": HALF, "measured_at_utc": HALF},
+                     {"id": HALF, "percent_calculated": 1, "measured_at_utc": HALF},
+                     {"id": HALF, "pick_at_utc": HALF, "percent_before": HALF}]),
+    ],
+)  # fmt: skip
+def test_text_that_cannot_be_written_is_rejected_or_ignored(city: Any, name: str, payload: Any) -> None:
+    headers = {"content-type": "application/json"}
+    answer = city.client.post(f"/v1/adapters/{name}", content=json.dumps(payload), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["accepted"] == 0
+    assert answer.json()["rejected"] or answer.json()["ignored"]
+
+
 @pytest.mark.parametrize("name", [platform.name for platform in PLATFORMS])
 @pytest.mark.parametrize("payload", [None, {}, "x", 5, {"data": 5}, {"end_device_ids": []}, {"deviceInfo": "x"}])
 def test_what_is_no_such_payload_is_a_problem(service: Any, name: str, payload: Any) -> None:

@@ -81,10 +81,11 @@ def test_what_names_no_device_is_no_payload(payload: Any) -> None:
             read(payload)
 
 
-def test_an_uplink_without_a_usable_device_is_rejected(example: Any) -> None:
-    ids = {"end_device_ids": {"dev_eui": 5, "device_id": ""}}
+@pytest.mark.parametrize("name", ["", "a\u0000", "\ud800", "x" * 201, 5, None])
+def test_an_uplink_without_a_usable_device_is_rejected(example: Any, name: Any) -> None:
+    ids = {"end_device_ids": {"dev_eui": 5, "device_id": name}}
     assert [left.reason for left in read_ttn(example("ttn-em400-mud") | ids).rejected] == ["missing_value"]
-    info = {"deviceInfo": {"devEui": None}}
+    info = {"deviceInfo": {"devEui": name}}
     assert [left.reason for left in read_chirpstack(example("chirpstack-em310-udl") | info).rejected] == [
         "missing_value"
     ]
