@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from serving.champion import Champion
 from serving.lwm2m import speeds_pct_per_day
+from training.inputs import read_history
+from training.model import FillModel
+from training.settings import ModelSettings
 
 
 def due(service: Any, form: str) -> dict[str, Any]:
@@ -53,3 +58,14 @@ def test_a_full_date_beyond_reach_is_left_out(service: Any) -> None:
 def test_a_model_without_profiles_tells_no_speed(service: Any) -> None:
     assert np.isnan(speeds_pct_per_day(service.champion, ["a", "b"])).all()
     assert speeds_pct_per_day(service.champion, []).shape == (0,)
+
+
+def test_a_fitted_models_speeds_are_close_to_the_true_ones(small_city_folder: Path) -> None:
+    files = [str(small_city_folder / name) for name in ("readings.parquet", "bins.csv")]
+    history = read_history(*files).history
+    settings = ModelSettings(examples=2_000, networks=1, trees=5, leaf_examples=20, threads=1)
+    model = FillModel.fit(history, until=history.readings.frame["measured_at"].max(), settings=settings)
+    levels = pd.read_parquet(small_city_folder / "truth" / "levels.parquet")
+    true = 24 * levels.groupby("bin_id")["rate_pct_per_h"].mean()
+    found = speeds_pct_per_day(Champion(model, "m", "1"), true.index.tolist())
+    assert np.median(np.abs(found / true.to_numpy() - 1)) < 0.2
