@@ -139,7 +139,7 @@ class VroomJob(BaseModel):
     id: int
     description: str = Field(description="the bin")
     location: tuple[float, float] = Field(description="longitude, latitude")
-    pickup: list[int] = Field(description="litres, rounded up")
+    pickup: list[int] = Field(description="litres, rounded up; 0 where the capacity is unknown")
     priority: int = Field(ge=0, le=100, description="100 times the probability of being full")
     time_windows: list[tuple[int, int]] = Field(description="unix seconds, from as_of to the latest safe emptying")
 
@@ -169,6 +169,20 @@ class IntakeAnswer(BaseModel):
     unchanged: int
     rejected: list[RejectedRow]
     ignored_fields: list[str] = Field(default=[], description="fields that nobody knows")
+
+
+class Counts(BaseModel):
+    """Rows taken, and rows that were known already."""
+
+    accepted: int
+    unchanged: int
+
+
+class AdapterAnswer(IntakeAnswer):
+    """What became of a platform's payload; `accepted` and `unchanged` count readings, an index counts its items."""
+
+    emptyings: Counts
+    ignored: list[RejectedRow] = Field(description="items that are right but tell no level, such as a join, and why")
 
 
 class BinsAnswer(BaseModel):

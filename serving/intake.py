@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
+from data.adapters.delivery import shown
 from data.bins import Bins
 from data.cleaning import clean
 from data.emptyings import Emptyings
@@ -47,9 +48,8 @@ class Sifted:
         """The answer, its rejected rows in the order sent."""
         count_rows(table, accepted, unchanged, len(self.rejected))
         rejected = sorted(self.rejected, key=lambda row: row.index)
-        return IntakeAnswer(
-            accepted=accepted, unchanged=unchanged, rejected=rejected, ignored_fields=sorted(self.ignored)[:50]
-        )
+        ignored = [shown(name, 100) for name in sorted(self.ignored)[:50]]
+        return IntakeAnswer(accepted=accepted, unchanged=unchanged, rejected=rejected, ignored_fields=ignored)
 
 
 def take_readings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> IntakeAnswer:

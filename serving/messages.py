@@ -68,7 +68,11 @@ class DueRequest(Message):
         Number | None, Field(gt=0, description="the most urgent bins that together hold at most so many litres")
     ] = None
     format: Annotated[
-        Literal["json", "vroom"], Field(description="vroom: jobs for the VROOM route optimiser, in unix seconds")
+        Literal["json", "vroom", "ngsi-ld", "lwm2m"],
+        Field(
+            description="vroom: jobs for the VROOM route optimiser, in unix seconds; ngsi-ld: WasteContainer entities "
+            "with nextActuationDeadline and the forecast; lwm2m: resources 8 and 10 of object 3435"
+        ),
     ] = "json"
     as_of: AsOf = None
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from data.errors import BrimcastError
 from serving import pages
+from serving.adapter_routes import add_adapters
 from serving.answers import BinAnswer, BinsAnswer, IntakeAnswer, ModelCard, Ready
 from serving.etags import ETags
 from serving.intake import put_bins, take_emptyings, take_readings
@@ -34,6 +35,7 @@ def make_routes(native: tuple[Endpoint, ...]) -> FastAPI:
     app.add_exception_handler(SQLAlchemyError, _down)
     app.add_exception_handler(BrimcastError, _down)
     _add_tables(app)
+    add_adapters(app)
     _add_pages(app, native)
     return app
 

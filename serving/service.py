@@ -23,8 +23,10 @@ from serving.answers import DueAnswer, ForecastAnswer, VroomAnswer
 from serving.due import due
 from serving.forecasts import forecasts
 from serving.live import Live
+from serving.lwm2m import Lwm2mAnswer, lwm2m
 from serving.messages import DueRequest, ForecastRequest
 from serving.middleware import App, Guard, Receive, Scope, Send
+from serving.ngsi_ld import NgsiLdAnswer, ngsi_ld
 from serving.openapi import Endpoint
 from serving.problems import PROBLEM_JSON, Problem
 from serving.routes import as_problem, make_routes
@@ -32,7 +34,12 @@ from serving.vroom import vroom
 from serving.watch import Watch
 
 NATIVE = (
-    Endpoint("/v1/due", DueRequest, DueAnswer | VroomAnswer, "The bins due, most urgent first"),
+    Endpoint(
+        "/v1/due",
+        DueRequest,
+        DueAnswer | VroomAnswer | NgsiLdAnswer | Lwm2mAnswer,
+        "The bins due, most urgent first",
+    ),
     Endpoint("/v1/forecast", ForecastRequest, ForecastAnswer, "How full bins will be, and when they are full"),
 )
 routes = make_routes(NATIVE)
@@ -118,11 +125,19 @@ class Brimcast:
     def due(self, request: DueRequest, /) -> dict[str, Any]:
         """Which bins must be emptied, most urgent first."""
 
-        def listed(live: Live) -> DueAnswer | VroomAnswer:
+        def listed(live: Live) -> DueAnswer | VroomAnswer | NgsiLdAnswer | Lwm2mAnswer:
             now = live.now()
             with live.room(request.bin_ids):
-                found = due(live.outlook(request.bin_ids, request.as_of, now), request, now)
-            return found if request.format == "json" else vroom(found, request.by)
+                outlook = live.outlook(request.bin_ids, request.as_of, now)
+                found = due(outlook, request, now)
+            match request.format:
+                case "vroom":
+                    return vroom(found, request.by)
+                case "ngsi-ld":
+                    return ngsi_ld(found)
+                case "lwm2m":
+                    return lwm2m(found, outlook.champion)
+            return found
 
         return answer(listed)
 

@@ -5,9 +5,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
+from serving.answers import VroomAnswer
 from serving.due import due
+from serving.lwm2m import Lwm2mAnswer
 from serving.messages import DueRequest
+from serving.ngsi_ld import NgsiLdAnswer
 from serving.outlook import read_outlook
 
 
@@ -150,6 +154,15 @@ def test_vroom_gets_the_same_bins_as_jobs(service: Any) -> None:
         assert start == service.now[0].timestamp()
         assert start < end <= service.now[0].timestamp() + 24 * 3600
     assert [s["reasons"] for s in answer["skipped"]] == [["no latitude and longitude"]]
+
+
+@pytest.mark.parametrize("form", ["vroom", "ngsi-ld", "lwm2m"])
+def test_every_format_holds_to_the_document(service: Any, form: str) -> None:
+    service.know(mid=75, over=99)
+    models: dict[str, type[BaseModel]] = {"vroom": VroomAnswer, "ngsi-ld": NgsiLdAnswer, "lwm2m": Lwm2mAnswer}
+    models[form].model_validate(ask(service, format=form))
+    schema = service.ask("GET", "/docs.json").json()["paths"]["/v1/due"]["post"]["responses"]["200"]["content"]
+    assert f"/{models[form].__name__}'" in str(schema)
 
 
 @pytest.mark.parametrize(

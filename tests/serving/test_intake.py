@@ -205,3 +205,18 @@ def test_nan_and_infinity_are_rejected_with_their_rows(service: Any) -> None:
         "/v1/readings", content=json.dumps({"readings": rows}), headers={"content-type": "application/json"}
     )
     assert sorted(reasons(answer.json())) == [0, 1, 2]
+
+
+def test_a_field_name_that_cannot_be_written_is_no_failure_of_ours(service: Any) -> None:
+    half, headers = "\ud800", {"content-type": "application/json"}
+    for method, path, row in (
+        ("POST", "readings", GOOD),
+        ("POST", "emptyings", {"bin_id": "a", "emptied_at": "2026-03-02T11:00:00Z"}),
+        ("PUT", "bins", {"bin_id": "a", "timezone": "UTC"}),
+    ):
+        body = json.dumps({path: [row | {half: 1}]})
+        answer = service.client.request(method, f"/v1/{path}", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["accepted"], answer.json()["ignored_fields"]) == (200, 1, ["?"])
+        body = json.dumps({path: [row], half: 1})
+        answer = service.client.request(method, f"/v1/{path}", content=body, headers=headers)
+        assert answer.status_code == 400

@@ -18,6 +18,8 @@ def test_the_document_lists_what_the_contract_names(document: dict[str, Any]) ->
     assert {path: sorted(operations) for path, operations in document["paths"].items()} == {
         "/v1/readings": ["post"], "/v1/bins": ["get", "put"], "/v1/bins/{bin_id}": ["get"], "/v1/emptyings": ["post"],
         "/v1/forecast": ["post"], "/v1/due": ["post"], "/v1/model": ["get"],
+        "/v1/adapters/ngsi-ld": ["post"], "/v1/adapters/golemio": ["post"], "/v1/adapters/ttn": ["post"],
+        "/v1/adapters/chirpstack": ["post"],
     }  # fmt: skip
 
 
