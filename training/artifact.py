@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 4
-NETWORKS = "networks"
+FORMAT_VERSION = 5
+NETWORKS, BRIEF = "networks", "networks-brief"
 
 
 def save(model: FillModel, folder: Path) -> None:
-    """Write a model as a folder: model.json, boosters/, networks/ and profiles.parquet; whole or not at all.
+    """Write a model as a folder: model.json, profiles.parquet, boosters/, networks/, networks-brief/; whole or not at all.
 
     Replaces a model that lies there; raises InputError if something else does.
     """
@@ -49,10 +49,11 @@ def save(model: FillModel, folder: Path) -> None:
         (draft / "boosters").mkdir(parents=True)
         for level, booster in zip(LEARNED, model.ensemble.boosters.boosters, strict=True):
             booster.save_model(draft / _booster(level))
-        for name, array in model.ensemble.networks.arrays().items():
-            path = draft / NETWORKS / f"{name}.npy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, array, allow_pickle=False)
+        for kind, networks in ((NETWORKS, model.ensemble.networks), (BRIEF, model.ensemble.brief)):
+            for name, array in networks.arrays().items():
+                path = draft / kind / f"{name}.npy"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(path, array, allow_pickle=False)
         _profiles_frame(model.profiles).to_parquet(draft / "profiles.parquet", index=False)
         files = sorted(path for path in draft.rglob("*") if path.is_file())
         described = {
@@ -61,6 +62,7 @@ def save(model: FillModel, folder: Path) -> None:
             "features": list(model.feature_names),
             "streams": list(model.streams),
             "quantiles": LEARNED.tolist(),
+            "weights": list(model.ensemble.weights),
             "sha256": {path.relative_to(draft).as_posix(): _digest(path.read_bytes()) for path in files},
             "accumulation": model.accumulation.to_json(),
             "calibration": model.calibration.to_json(),
@@ -82,17 +84,16 @@ def load(folder: Path) -> FillModel:
         digests = dict(described["sha256"])
         features = tuple(described["features"])
         boosters = tuple(lgb.Booster(model_str=_whole(folder, _booster(level), digests).decode()) for level in LEARNED)
-        arrays = {
-            name.removeprefix(f"{NETWORKS}/").removesuffix(".npy"): np.load(
-                io.BytesIO(_whole(folder, name, digests)), allow_pickle=False
-            )
-            for name in digests
-            if name.startswith(f"{NETWORKS}/")
-        }
-        networks = QuantileNetworks.of_arrays(features, arrays)
+        weights = tuple(float(share) for share in described["weights"])
+        ensemble = Ensemble(
+            QuantileBoosters(boosters),
+            QuantileNetworks.of_arrays(features, _arrays(folder, NETWORKS, digests)),
+            QuantileNetworks.of_arrays(features, _arrays(folder, BRIEF, digests)),
+            weights,
+        )
         model = FillModel(
             profiles=_profiles(pd.read_parquet(io.BytesIO(_whole(folder, "profiles.parquet", digests)))),
-            ensemble=Ensemble(QuantileBoosters(boosters), networks),
+            ensemble=ensemble,
             calibration=Calibration.from_json(described["calibration"]),
             settings=ModelSettings(**described["settings"]),
             streams=tuple(described["streams"]),
@@ -107,6 +108,17 @@ def load(folder: Path) -> FillModel:
     if model.feature_names != feature_names():
         raise _foreign(folder, "was trained on other features than this version of Brimcast makes")
     return model
+
+
+def _arrays(folder: Path, kind: str, digests: dict[str, str]) -> dict[str, np.ndarray]:
+    """The arrays under a folder of the model by their names; nothing in them is ever unpickled."""
+    return {
+        name.removeprefix(f"{kind}/").removesuffix(".npy"): np.load(
+            io.BytesIO(_whole(folder, name, digests)), allow_pickle=False
+        )
+        for name in digests
+        if name.startswith(f"{kind}/")
+    }
 
 
 def _booster(level: float) -> str:

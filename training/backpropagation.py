@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.encoding import Encoding
+from training.examples import Examples
+from training.features import Features
 from training.grid import LEARNED
 from training.network import HALF, HIDDEN, MIDDLE, POINTS, Network, rises, sigmoid
 
-EPOCHS = 12
 BATCH = 512
-FEWEST_STEPS = 600
 RATE, WARM_UP = 2e-3, 0.1
 DECAY = 0.01
 DROPPED, BINS_DROPPED = 0.3, 0.1
@@ -22,45 +23,54 @@ LEVEL = LEARNED.astype(np.float32)
 
 @dataclass(frozen=True)
 class Lesson:
-    """What networks are taught from: inputs (k, D), the rise (k,), the expected rise (k, 1), how far down and up a
-    rise can go (k, 1), all float32 percent but the inputs; bins: how many of the last inputs tell bins apart.
+    """What networks are taught from: inputs (k, D) as `encoding` makes them, the rise (k, 1), the expected rise (k, 1),
+    how far down and up a rise can go (k, 1), all float32 percent.
     """  # noqa: D205 - the fields are one sentence
 
+    encoding: Encoding
     inputs: np.ndarray
     rise: np.ndarray
     expected: np.ndarray
     down: np.ndarray
     up: np.ndarray
-    bins: int
+
+    @classmethod
+    def of(cls, examples: Examples) -> Lesson:
+        """The examples as networks read them."""
+        features = examples.features
+        encoding = Encoding.learn(features.names, features.matrix)
+        level = features.level.astype(np.float32)[:, None]
+        return cls(
+            encoding, encoding(features.matrix), examples.rise.astype(np.float32)[:, None], expected_rise(features),
+            -level, 100 - level,
+        )  # fmt: skip
 
 
-def taught(lesson: Lesson, rng: np.random.Generator) -> Network:
-    """One network, by AdamW (Loshchilov and Hutter 2019): its rate rises for a tenth of the steps, then falls.
+def taught(lesson: Lesson, steps: int, rng: np.random.Generator) -> Network:
+    """One network after so many steps of AdamW (Loshchilov and Hutter 2019); the rate rises for a tenth, then falls.
 
     Dropout (Srivastava et al. 2014) keeps it from learning the past by heart.
     """
     count = len(lesson.rise)
     batch = min(BATCH, count)
-    epochs = max(EPOCHS, -(-FEWEST_STEPS // (count // batch)))
-    steps = epochs * (count // batch)
     network = Network.drawn(lesson.inputs.shape[1], rng)
     parameters = [*network.weights, *network.biases]
     fast, slow = [np.zeros_like(p) for p in parameters], [np.zeros_like(p) for p in parameters]
-    step = 0
-    for _ in range(epochs):
-        order = rng.permutation(count)
-        for start in range(0, count - batch + 1, batch):
-            step += 1
-            done = step / steps
-            rate = RATE * min(done / WARM_UP, (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2)
-            gradients = _gradient(network, lesson, order[start : start + batch], rng)
-            for k, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
-                fast[k] += np.float32(1 - FAST) * (gradient - fast[k])
-                slow[k] += np.float32(1 - SLOW) * (gradient * gradient - slow[k])
-                move = fast[k] / np.float32(1 - FAST**step) / (np.sqrt(slow[k] / np.float32(1 - SLOW**step)) + 1e-8)
-                if k < len(network.weights):
-                    move = move + np.float32(DECAY) * parameter
-                parameter -= np.float32(rate) * move
+    order = np.zeros(0, dtype=int)
+    for step in range(1, steps + 1):
+        if len(order) < batch:
+            order = rng.permutation(count)
+        rows, order = order[:batch], order[batch:]
+        done = step / steps
+        rate = RATE * min(done / WARM_UP, (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2)
+        gradients = _gradient(network, lesson, rows, rng)
+        for k, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            fast[k] += np.float32(1 - FAST) * (gradient - fast[k])
+            slow[k] += np.float32(1 - SLOW) * (gradient * gradient - slow[k])
+            move = fast[k] / np.float32(1 - FAST**step) / (np.sqrt(slow[k] / np.float32(1 - SLOW**step)) + 1e-8)
+            if k < len(network.weights):
+                move = move + np.float32(DECAY) * parameter
+            parameter -= np.float32(rate) * move
     return network
 
 
@@ -96,8 +106,8 @@ def _gradient(
 ) -> list[np.ndarray]:  # of weights, then of biases
     """Backpropagation through one batch, with dropout of units and of bins."""
     reached = lesson.inputs[rows]
-    if lesson.bins:
-        reached[rng.random(len(rows)) < BINS_DROPPED, -lesson.bins :] = 0
+    if lesson.encoding.bins:
+        reached[rng.random(len(rows)) < BINS_DROPPED, -lesson.encoding.bins :] = 0
     before, steep = [], []
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         before.append(reached)
@@ -115,3 +125,8 @@ def _gradient(
         if layer:
             slope = (slope @ network.weights[layer].T) * steep[layer - 1]
     return of_weights[::-1] + of_biases[::-1]
+
+
+def expected_rise(features: Features) -> np.ndarray:
+    """(k, 1) percent that the profile and the recent pace expect by then, at most 100."""
+    return np.clip(np.nan_to_num(features.column("expected_pace_pct")), 0, 100).astype(np.float32)[:, None]

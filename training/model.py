@@ -15,7 +15,7 @@ from training.accumulation import Accumulation
 from training.calendar import holiday_days
 from training.calibration import Calibration
 from training.curriculum import plan
-from training.ensemble import Ensemble
+from training.ensemble import EVEN, Ensemble
 from training.examples import Asks, Examples, chunks, learn_examples, situations_of
 from training.features import horizon_features
 from training.forecast import FillForecast
@@ -31,9 +31,10 @@ METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
     "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
     "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
-    "LightGBM boosters and small neural networks, averaged, give 13 quantiles of the rise at horizons up to 72 hours.",
+    "LightGBM boosters and small neural networks give 13 quantiles of the rise at horizons up to 72 hours.",
+    "How far each is believed is learned from every other four weeks, held back from a first fit.",
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
-    "Their probabilities are recalibrated by stream and horizon on every other four weeks, held back from a first fit.",
+    "Their probabilities are recalibrated by stream and horizon on the same weeks.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
     "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
 )
@@ -87,10 +88,12 @@ class FillModel:
         )
         taught = _taught(examples)
         known = examples.take(np.flatnonzero(taught))
-        first = Ensemble.fit(known, chosen, lambda step: say(f"first fit, without the weeks held back: {step}"))
-        calibration = _calibrate(first, examples.take(np.flatnonzero(~taught)))
+        late = examples.take(np.flatnonzero(~taught))
+        first = Ensemble.fit(known, chosen, EVEN, lambda step: say(f"first fit, without the weeks held back: {step}"))
+        first = first.weighed(late, rng)
+        calibration = _calibrate(first, late)
         accumulation = Accumulation.learn(past, microsecond(end), lesson.profiles, examples, rng)
-        ensemble = Ensemble.fit(examples, chosen, lambda step: say(f"final fit: {step}"))
+        ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         card = _card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
         return cls(lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, card)

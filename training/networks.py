@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from training.backpropagation import Lesson, taught
+from training.backpropagation import Lesson, expected_rise, taught
 from training.encoding import Encoding
-from training.examples import Examples
 from training.features import Features
 from training.network import BLOCK, HALF, HIDDEN, Network, rises
 
@@ -30,22 +29,15 @@ class QuantileNetworks:
 
     @classmethod
     def fit(
-        cls, examples: Examples, count: int, threads: int, seed: int, progress: Callable[[str], None]
+        cls, lesson: Lesson, steps: int, count: int, threads: int, seed: int, progress: Callable[[str], None]
     ) -> QuantileNetworks:
         """Fit `count` networks, `threads` at a time and each on one thread: the result depends on the seed alone."""
-        features = examples.features
-        encoding = Encoding.learn(features.names, features.matrix)
-        level = features.level.astype(np.float32)[:, None]
-        lesson = Lesson(
-            encoding(features.matrix), examples.rise.astype(np.float32)[:, None], expected_rise(features),
-            -level, 100 - level, encoding.bins,
-        )  # fmt: skip
         networks: list[Network] = []
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
-            for network in pool.map(lambda k: taught(lesson, np.random.default_rng([seed, k])), range(count)):
+            for network in pool.map(lambda k: taught(lesson, steps, np.random.default_rng([seed, k])), range(count)):
                 networks.append(network)
-                progress(f"network {len(networks)} of {count}")
-        return cls(encoding, tuple(networks))
+                progress(f"network {len(networks)} of {count}, {steps:,} steps")
+        return cls(lesson.encoding, tuple(networks))
 
     def predict(self, features: Features) -> np.ndarray:
         """(k, 13) percent: quantiles of the level for k rows of features; a row's do not depend on the others."""
@@ -81,8 +73,3 @@ class QuantileNetworks:
             for k in range(count)
         )
         return cls(Encoding.of_arrays(names, of_encoding), networks)
-
-
-def expected_rise(features: Features) -> np.ndarray:
-    """(k, 1) percent that the profile and the recent pace expect by then, at most 100."""
-    return np.clip(np.nan_to_num(features.column("expected_pace_pct")), 0, 100).astype(np.float32)[:, None]

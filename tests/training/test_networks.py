@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from training.backpropagation import Lesson, _gradient, _loss_slopes
+from training.encoding import Encoding
 from training.examples import Examples
 from training.features import Features, feature_names
 from training.grid import LEARNED
@@ -11,6 +12,7 @@ from training.network import Network, rises
 from training.networks import QuantileNetworks
 
 NAMES = feature_names()
+NO_BINS = Encoding.learn(NAMES, np.zeros((1, len(NAMES))))
 EXPECTED = NAMES.index("expected_pace_pct")
 
 
@@ -35,7 +37,7 @@ def examples(rows: int = 6000) -> Examples:
 
 @pytest.fixture(scope="module")
 def fitted() -> QuantileNetworks:
-    return QuantileNetworks.fit(examples(), 2, 1, 0, lambda _: None)
+    return QuantileNetworks.fit(Lesson.of(examples()), 500, 2, 1, 0, lambda _: None)
 
 
 def asked(expected: np.ndarray) -> Features:
@@ -65,9 +67,9 @@ def test_a_row_is_answered_the_same_bit_for_bit_whatever_is_asked_beside_it(fitt
 
 
 def test_the_seed_alone_decides_not_the_threads() -> None:
-    some = examples(1500)
+    some = Lesson.of(examples(1500))
     one, two, other = (
-        QuantileNetworks.fit(some, 2, threads, seed, lambda _: None).arrays()
+        QuantileNetworks.fit(some, 50, 2, threads, seed, lambda _: None).arrays()
         for threads, seed in ((1, 5), (2, 5), (1, 6))
     )
     assert all(np.array_equal(one[name], two[name]) for name in one)
@@ -92,7 +94,7 @@ def lesson(rows: int, rng: np.random.Generator) -> Lesson:
     level = rng.uniform(0, 100, (rows, 1))
     rise = rng.normal(10, 20, (rows, 1)).clip(-level, 100 - level)
     parts = (rng.normal(size=(rows, 9)), rise, rng.uniform(0, 60, (rows, 1)), -level, 100 - level)
-    return Lesson(*(part.astype(np.float32) for part in parts), bins=0)
+    return Lesson(NO_BINS, *(part.astype(np.float32) for part in parts))
 
 
 def loss(outputs: np.ndarray, some: Lesson) -> float:
