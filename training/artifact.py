@@ -34,7 +34,7 @@ NETWORKS, BRIEF = "networks", "networks-brief"
 
 
 def save(model: FillModel, folder: Path) -> None:
-    """Write a model as a folder: model.json, profiles.parquet, boosters/, networks/, networks-brief/; whole or not at all.
+    """Write a model as a folder: model.json, profiles.parquet, boosters/, networks/, networks-brief/; all or nothing.
 
     Replaces a model that lies there; raises InputError if something else does.
     """
