@@ -63,7 +63,7 @@ class Copy:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._seen: tuple[Path, int] | None = None
+        self._seen: tuple[Path, int, int] | None = None
         self._champion: Champion | None = None
         self._before: Champion | None = None
         self._looked = float("-inf")
@@ -86,11 +86,11 @@ class Copy:
                 self._is_refused(champion.version, error)
 
     def _look(self) -> None:
-        from training.registry import last_copy
+        from training.registry import copied_at, last_copy
 
         copied = last_copy(settings=self._settings)
-        if copied is not None and copied != self._seen:
-            self._seen = copied  # what does not load now will not load the next time
+        if copied is not None and (seen := (*copied, copied_at(copied[0]))) != self._seen:
+            self._seen = seen  # what does not load now will not load the next time, unless it is copied again
             try:
                 loaded = Champion.load(copied[0])
             except (BrimcastError, OSError, ValueError, KeyError) as error:  # the model before goes on answering

@@ -125,6 +125,15 @@ def _booster(level: float) -> str:
     return f"boosters/q{round(level * 100):02d}.txt"
 
 
+def is_intact(folder: Path) -> bool:
+    """Whether every file is there as it was saved."""
+    try:
+        digests = _described(folder)["sha256"]
+        return all(_digest((folder / name).read_bytes()) == digest for name, digest in digests.items())
+    except (InputError, OSError, KeyError, AttributeError):
+        return False
+
+
 def _whole(folder: Path, name: str, digests: dict[str, str]) -> bytes:
     """A file as it was saved: LightGBM ends the whole process at a text that was cut off or changed."""
     content = (folder / name).read_bytes()

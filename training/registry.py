@@ -8,10 +8,15 @@ import re
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 from data.errors import InputError
+from data.history import History
 from data.outputs import whole
+from data.readings import Readings
 from data.settings import Settings, read_settings
 from training import tracking
+from training.artifact import is_intact
 from training.tracking import Registered, RegistryError
 
 NAME = "brimcast"
@@ -115,9 +120,9 @@ def local_copy(name: str = NAME, wanted: str | int = CHAMPION, settings: Setting
 def newest_copy(name: str, wanted: str | int, settings: Settings) -> tuple[Path, int]:
     """A folder that `FillModel.load` reads, with the version that an alias or number names; and that version.
 
-    Lies in `home/models/<name>/<version>/`, copied there once, whole or not at all, and only if it loads: so the last
-    copy is always one that answers. Raises InputError where the registry knows no such version, Refused where it does
-    not load, RegistryError where the registry does not answer.
+    Lies in `home/models/<name>/<version>/`, copied there once, whole or not at all, and only if it loads and forecasts:
+    so the last copy is always one that answers; one that was damaged since is copied again. Raises InputError where
+    the registry knows no such version, Refused where it cannot answer, RegistryError where the registry does not.
     """
     if not tracking.begun(settings) and _last_version(name, wanted, settings) is not None:
         raise RegistryError(
@@ -145,6 +150,12 @@ def last_copy(
     return (folder, version) if (folder / REGISTERED).exists() else None
 
 
+def copied_at(folder: Path) -> int:
+    """When a folder was copied, nanoseconds; 0 for one that is no whole copy."""
+    note = folder / REGISTERED
+    return note.stat().st_mtime_ns if note.exists() else 0
+
+
 def registered_as(folder: Path) -> dict[str, object]:
     """What `local_copy` noted of a folder: name, version and run_id; nothing for a folder that is no whole copy."""
     try:
@@ -157,7 +168,7 @@ def _copied(registered: Registered, settings: Settings) -> Path:
     models = _models(registered.name, settings)
     folder = models / str(registered.version)
     note = {"name": registered.name, "version": registered.version, "run_id": registered.run_id}
-    if registered_as(folder) == note:
+    if registered_as(folder) == note and is_intact(folder):
         return folder
     models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=COPYING, dir=models) as scratch:
@@ -177,18 +188,32 @@ def _copied(registered: Registered, settings: Settings) -> Path:
 def _download(registered: Registered, draft: Path, settings: Settings) -> None:
     from training.model import FillModel
 
-    try:
-        tracking.download(registered, draft, settings)
-        FillModel.load(draft)
-    except RegistryError:
-        raise
-    except InputError as error:
-        raise Refused(
-            f"Version {registered.version} of {registered.name} is refused ({error.found})",
+    def refused(found: str) -> Refused:
+        return Refused(
+            f"Version {registered.version} of {registered.name} is refused ({found})",
             expected="a model that this version of Brimcast has fitted, as it was logged",
             remedy="Roll back, or promote another version.",
             example="brimcast training rollback",
-        ) from error
+        )
+
+    try:
+        tracking.download(registered, draft, settings)
+        model = FillModel.load(draft)
+    except RegistryError:
+        raise
+    except InputError as error:
+        raise refused(error.found) from error
+    try:
+        model.forecast(*_trial())
+    except Exception as error:  # whatever is wrong with it, it cannot answer
+        raise refused(f"it loads, but does not forecast: {error}") from error
+
+
+def _trial() -> tuple[History, pd.Timestamp]:
+    """A bin that no model knows, with a few readings: every model can say something of it."""
+    at = pd.Timestamp("2025-01-01T00:00Z") + pd.to_timedelta(range(48), "h")
+    table = pd.DataFrame({"bin_id": "trial", "measured_at": at, "fill_pct": [float(k) for k in range(48)]})
+    return History.of(Readings.checked(table)), at[-1]
 
 
 def _last_version(name: str, wanted: str | int, settings: Settings) -> int | None:

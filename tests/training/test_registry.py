@@ -105,6 +105,28 @@ def test_a_copy_whose_note_was_lost_is_made_again(registered: Settings) -> None:
     assert registry.registered_as(folder)["version"] == version
 
 
+@pytest.mark.parametrize("name", ["model.json", "boosters/q50.txt", "networks/0/weight1.npy"])
+def test_a_copy_that_was_damaged_is_made_again(registered: Settings, name: str) -> None:
+    folder, version = local_copy(NAME, "champion", registered)
+    good = (folder / name).read_bytes()
+    (folder / name).write_bytes(good[: len(good) // 2])
+    assert local_copy(NAME, "champion", registered) == (folder, version)
+    assert (folder / name).read_bytes() == good
+
+
+def test_a_version_that_loads_and_does_not_forecast_is_refused(
+    registered: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: object) -> None:
+        raise ZeroDivisionError("no number")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.model.FillModel.forecast", nothing)
+        with pytest.raises(registry.Refused, match="does not forecast: no number"):
+            local_copy(NAME, "champion", registered)
+    assert local_copy(NAME, "champion", registered)[1] == 1
+
+
 def test_a_copy_broken_off_leaves_nothing(registered: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(version: object, folder: Path, settings: Settings) -> None:
         folder.mkdir()
