@@ -45,7 +45,7 @@ class Sifted:
 
     def answer(self, table: str, accepted: int, unchanged: int) -> IntakeAnswer:
         """The answer, its rejected rows in the order sent."""
-        count_rows(table, accepted, unchanged, len(self.rejected))
+        count_rows(table, accepted, unchanged, (row.reason for row in self.rejected))
         rejected = sorted(self.rejected, key=lambda row: row.index)
         return IntakeAnswer(
             accepted=accepted, unchanged=unchanged, rejected=rejected, ignored_fields=sorted(self.ignored)[:50]

@@ -116,6 +116,10 @@ class Live:
                 self._state = State(champion)
             return self._state
 
+    def kept(self) -> State | None:
+        """The forecasts that are kept now, however old; None before there are any. Asks nobody."""
+        return self._state
+
     def outlook(self, bin_ids: Sequence[str] | None, as_of: datetime | None, now: pd.Timestamp) -> Outlook:
         """The outlook of these bins, each once (default: all): from memory, or, as of another moment, from the store.
 

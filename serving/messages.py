@@ -11,6 +11,8 @@ from serving.moments import BinId, Moment, Number
 MAX_ROWS = 10_000
 MAX_BINS = 20_000
 HORIZON_MAX_H = 14 * 24.0
+MAX_POINTS = 200_000
+"""Bins times horizons of one answer: it is some 100 bytes each."""
 
 
 class Message(BaseModel):

@@ -46,6 +46,11 @@ class State:
     def __len__(self) -> int:
         return len(self._index)
 
+    def all(self) -> Outlook | None:
+        """A copy of all that is kept, of whatever age; None before anything is."""
+        with self._lock:
+            return None if self._rows is None else self._rows.take(np.arange(len(self._index)))
+
     def outlook(self, store: Store, bin_ids: Sequence[str] | None, now: pd.Timestamp) -> Outlook:
         """The outlook of these bins (default: all), in the order asked; has seen all that was committed before."""
         ids, versions = _versions(store, bin_ids)

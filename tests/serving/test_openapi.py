@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from serving.answers import ProblemAnswer
 from serving.messages import DueRequest, ForecastRequest
 
 
@@ -18,6 +19,7 @@ def test_the_document_lists_what_the_contract_names(document: dict[str, Any]) ->
     assert {path: sorted(operations) for path, operations in document["paths"].items()} == {
         "/v1/readings": ["post"], "/v1/bins": ["get", "put"], "/v1/bins/{bin_id}": ["get"], "/v1/emptyings": ["post"],
         "/v1/forecast": ["post"], "/v1/due": ["post"], "/v1/model": ["get"],
+        "/healthz": ["get"], "/livez": ["get"], "/readyz": ["get"], "/metrics": ["get"], "/docs.json": ["get"],
     }  # fmt: skip
 
 
@@ -42,6 +44,16 @@ def test_refusals_are_documented_as_problems(document: dict[str, Any]) -> None:
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_every_refusal_has_an_example_that_is_a_problem(document: dict[str, Any]) -> None:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                assert status == "304" or "X-Request-ID" in answer["headers"]
+                if int(status) >= 400:
+                    [told] = answer["content"].values()
+                    assert ProblemAnswer.model_validate(told["example"]).status == int(status)
 
 
 def test_the_examples_of_requests_are_accepted(service: Any, document: dict[str, Any]) -> None:
