@@ -20,6 +20,7 @@ from serving.answers import IntakeAnswer, RejectedRow
 from serving.messages import BinRow, EmptyingRow, ReadingRow
 from serving.metrics import count_rows
 from serving.problems import said, where
+from serving.traces import span
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -76,7 +77,8 @@ def take_readings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Intak
     for place, reason, detail in cleaned.rejected.frame[["row", "reason", "detail"]].itertuples(index=False, name=None):
         if reason != "repeat":
             sifted.reject(kept[int(place)], reason, detail)
-    stored = store.put_readings(cleaned.readings, stamped=now, retold=cleaned.retold)
+    with span("store", readings=len(cleaned.readings)):
+        stored = store.put_readings(cleaned.readings, stamped=now, retold=cleaned.retold)
     return sifted.answer("readings", stored.accepted, stored.unchanged)
 
 

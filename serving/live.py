@@ -19,6 +19,7 @@ from serving.outlook import Outlook, read_outlook
 from serving.problems import Problem
 from serving.pulse import Pulse
 from serving.state import State
+from serving.traces import span
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -126,9 +127,10 @@ class Live:
         Raises Problem.
         """
         ids = None if bin_ids is None else list(dict.fromkeys(bin_ids))
-        if as_of is None:
-            return self.state().outlook(self.store(), ids, now)
-        return read_outlook(self.champion(), self.store(), ids, utc(as_of), now)
+        with span("outlook", bins=-1 if ids is None else len(ids)):
+            if as_of is None:
+                return self.state().outlook(self.store(), ids, now)
+            return read_outlook(self.champion(), self.store(), ids, utc(as_of), now)
 
     def keep_fresh(self) -> None:
         """Fill the state in the background, and keep it fresh until `end`; ask the store whether it answers."""

@@ -34,8 +34,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if named := getattr(record, "request_id", None) or REQUEST_ID.get():
-            told["request_id"] = str(named)
+        if named := REQUEST_ID.get():  # BentoML puts a span's id into record.request_id, which no client knows
+            told["request_id"] = named
         if trace_id := current_trace():
             told["trace_id"] = trace_id
         told |= getattr(record, FIELDS, {})
@@ -71,7 +71,15 @@ def configure(level: str) -> None:
 
 def tell_request(method: str, route: str, status: int, seconds: float, request_id: str, key: str) -> None:
     """One line for a request: failed ones as errors, refused ones from `info` on, others only at `debug`."""
-    level = logging.ERROR if status >= 500 else logging.INFO if status >= 400 else logging.DEBUG
+    level = (
+        logging.ERROR
+        if status == 500
+        else logging.WARNING
+        if status > 500
+        else logging.INFO
+        if status >= 400
+        else logging.DEBUG
+    )
     if requests.isEnabledFor(level):
         told = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4),
                 "request_id": request_id} | ({"key": key} if key else {})  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from serving.moments import BinId, Moment, Number
+from serving.moments import BinId, Moment, Number, Text, Whole
 
 MAX_ROWS = 10_000
 MAX_BINS = 20_000
@@ -65,7 +65,7 @@ class DueRequest(Message):
         list[BinId],
         Field(max_length=MAX_BINS, description="what if these are not emptied: those due are in `skipped` instead"),
     ] = []
-    limit: Annotated[int | None, Field(strict=True, ge=1, le=1_000_000, description="at most so many bins")] = None
+    limit: Annotated[Whole | None, Field(ge=1, le=1_000_000, description="at most so many bins")] = None
     max_volume_l: Annotated[
         Number | None, Field(gt=0, description="the most urgent bins that together hold at most so many litres")
     ] = None
@@ -121,19 +121,21 @@ class BinRow(BaseModel):
     )
 
     bin_id: BinId
-    timezone: str = Field(description="IANA name", examples=["Europe/Prague"])
-    stream: str | None = Field(default=None, description="mixed (default), paper, plastic, glass, organic, ...")
-    site_kind: str | None = None
+    timezone: Text = Field(description="IANA name", examples=["Europe/Prague"])
+    stream: Text | None = Field(default=None, description="mixed (default), paper, plastic, glass, organic, ...")
+    site_kind: Text | None = None
     latitude: Number | None = Field(default=None, ge=-90, le=90)
     longitude: Number | None = Field(default=None, ge=-180, le=180)
     capacity_l: Number | None = Field(default=None, gt=0)
-    full_pct: Number | None = Field(default=None, description="percent at which it counts as full; default 95")
+    full_pct: Number | None = Field(
+        default=None, ge=1, le=200, description="percent at which it counts as full; default 95"
+    )
     empty_mm: Number | None = Field(default=None, description="distance from sensor to the floor of the empty bin")
     full_mm: Number | None = Field(default=None, description="distance from sensor to the waste when full")
-    device_id: str | None = None
+    device_id: Text | None = None
     valid_from: Moment | None = None
     valid_to: Moment | None = None
-    name: str | None = None
+    name: Text | None = None
 
 
 class EmptyingRow(BaseModel):
@@ -152,6 +154,9 @@ class EmptyingRow(BaseModel):
     probability: Number | None = Field(default=None, ge=0, le=1)
 
 
+ANYTHING = {"title": "Anything else", "description": "is set aside, and told in `rejected` with its reason"}
+
+
 def _rows(row: type[BaseModel]) -> Any:
     """A list whose rows are checked one by one later, so that one bad row does not turn the good ones away."""
     schema = row.model_json_schema()
@@ -160,7 +165,13 @@ def _rows(row: type[BaseModel]) -> Any:
         list[Any],
         Field(min_length=1, max_length=MAX_ROWS, examples=[example]),
         WithJsonSchema(
-            {"type": "array", "minItems": 1, "maxItems": MAX_ROWS, "items": schema, "examples": [example]},
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_ROWS,
+                "items": {"anyOf": [schema, ANYTHING]},
+                "examples": [example],
+            },
             mode="validation",
         ),
     ]

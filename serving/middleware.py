@@ -17,7 +17,7 @@ from serving.bodies import MAX_BODY_BYTES, check_content_type, replay, whole_bod
 from serving.keys import Key
 from serving.logs import REQUEST_ID, tell_request
 from serving.metrics import METHODS, count_request, template
-from serving.problems import Problem, converted
+from serving.problems import EXPLAINED, Problem, converted
 from serving.reply import Reply
 
 BODY_WITHIN_S, ANSWERED_WITHIN_S, LOOK_S = 20, 30, 0.25
@@ -38,8 +38,9 @@ log = logging.getLogger("brimcast")
 class Guard:
     """Wraps BentoML's application; `routes` answers the system paths, which BentoML would answer emptily itself.
 
-    `access` says who is let in. `down`: whether the store is silent. Then no request goes to it, and those that did are
-    answered 503: their threads wait on, until the database goes on or its connections break.
+    `access` says who is let in, `methods` what a path takes. `down`: whether the store is silent. Then no request goes
+    to it, and those that did are answered 503: their threads wait on, until the database goes on or its connections
+    break.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Guard:
         max_body_bytes: int = MAX_BODY_BYTES,
         down: Callable[[], bool] = lambda: False,
         access: Callable[[], Access] = Access,
+        methods: Callable[[Scope], list[str]] = lambda scope: [],
     ) -> None:
         self.app, self.routes, self.max_body_bytes, self.down = app, routes, max_body_bytes, down
-        self._access = access
+        self._access, self._methods = access, methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every answer carries X-Request-ID, every error is a problem document."""
@@ -76,6 +78,7 @@ class Guard:
         started, key = time.perf_counter(), None
         try:
             key = self._access().admit(scope)
+            check_method(scope, self._methods(scope))
             async with within(BODY_WITHIN_S, Problem(400, f"The body did not come within {BODY_WITHIN_S} seconds.")):
                 body = await whole_body(scope, receive, self.max_body_bytes)
             check_content_type(scope, body)
@@ -105,6 +108,12 @@ class Guard:
             raise Problem(503, "The service is too busy to answer now; ask again.")
         finally:
             answering.cancel()
+
+
+def check_method(scope: Scope, taken: list[str]) -> None:
+    """Whether a path takes this method, of those it takes (none: nobody knows). Raises Problem 405."""
+    if taken and scope["method"] not in taken:
+        raise Problem(405, EXPLAINED[405], headers={"Allow": ", ".join(taken)})
 
 
 def _account(scope: Scope, reply: Reply, seconds: float, key: Key | None) -> None:

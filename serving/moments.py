@@ -34,8 +34,20 @@ def _within_reach(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
 """A moment that a client sends: a string with an offset, between 1990 and 2200; UTC inside."""
 
+
+def _integral(value: Any) -> Any:
+    """JSON knows one kind of number: 40.0 is the integer 40."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
+"""An integer as JSON Schema means it; not a string, not true or false."""
+
 BinId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A bin's name: 1 to 200 characters, none of them a control character."""
+
+Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Up to 200 characters for people, none of them a control character."""
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A finite JSON number; not a string, not true or false."""

@@ -29,7 +29,7 @@ DOWN = "The store cannot be reached; nothing of this request was kept. Try again
 
 def make_routes(native: tuple[Endpoint, ...]) -> FastAPI:
     """The application that BentoML mounts; `native` endpoints are only described by it."""
-    app = FastAPI(title="Brimcast", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Brimcast", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.access = Access()  # the service puts the configured one here
     app.add_middleware(ETags)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -81,10 +81,10 @@ def _add_tables(app: FastAPI) -> None:
         """The bins by bin_id, `limit` at a time."""
         return bins_page(_live(request).store(), limit, after)
 
-    @app.get("/v1/bins/{bin_id}", summary="One bin", tags=["what is known"])
+    @app.get("/v1/bins/{bin_id:path}", summary="One bin", tags=["what is known"])
     def one_bin(
         request: Request,
-        bin_id: Annotated[str, Path(max_length=200)],
+        bin_id: Annotated[str, Path(min_length=1, max_length=200)],
         days: Annotated[float, Query(gt=0, le=366, allow_inf_nan=False)] = 14,
     ) -> BinAnswer:
         """Its readings and emptyings of the last days, its forecast, and its own fill-rate profile."""

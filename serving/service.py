@@ -25,12 +25,14 @@ from serving.asgi import App, Receive, Scope, Send
 from serving.due import due
 from serving.forecasts import check_size, forecasts
 from serving.live import Live
-from serving.logs import configure
+from serving.logs import configure as configure_logs
 from serving.messages import DueRequest, ForecastRequest
 from serving.middleware import Guard
 from serving.openapi import Endpoint
 from serving.problems import PROBLEM_JSON, Problem
 from serving.routes import as_problem, make_routes
+from serving.served import Served
+from serving.traces import export_traces
 from serving.vroom import vroom
 from serving.watch import Watch
 
@@ -39,6 +41,7 @@ NATIVE = (
     Endpoint("/v1/forecast", ForecastRequest, ForecastAnswer, "How full bins will be, and when they are full"),
 )
 routes = make_routes(NATIVE)
+served = Served(routes, NATIVE)
 
 
 class Untimed:
@@ -73,6 +76,9 @@ def answer(work: Callable[[Live], BaseModel]) -> Any:
         return JSONResponse(found.body(), found.status, found.headers, PROBLEM_JSON)
 
 
+export_traces()
+
+
 @bentoml.service(
     name="brimcast",
     threads=4,
@@ -88,7 +94,7 @@ class Brimcast:
         # It logs every wrong request with its traceback; what fails in our endpoints, `as_problem` logs.
         logging.getLogger("bentoml._internal.server.http_app").setLevel(logging.CRITICAL)
         self.settings = settings = read_settings()
-        configure(settings.log_level)
+        configure_logs(settings.log_level)
         routes.state.access = Access.of(settings)
         routes.state.live = Live.of(settings)
 
@@ -135,7 +141,7 @@ class Brimcast:
 
 def guarded(app: App) -> Guard:
     """The one layer over BentoML's application."""
-    return Guard(app, routes, down=store_is_down, access=lambda: routes.state.access)
+    return Guard(app, routes, methods=served.methods, down=store_is_down, access=lambda: routes.state.access)
 
 
 Brimcast.add_asgi_middleware(guarded)  # type: ignore[attr-defined]  # it is a Service now

@@ -70,6 +70,7 @@ class State:
         """
         ids, versions = _versions(store, None)
         with self._lock:
+            self._forget(ids)
             _, old = self._old(ids, versions, clock(), oldest)
         ids, versions, size = ids[old], versions[old], BATCH if self.filled else THREADS * BATCH
         for start in range(0, len(ids), size):
@@ -115,6 +116,14 @@ class State:
             age = np.abs(np.datetime64(now.tz_localize(None), "us") - self._rows.forecast.as_of[there])
             fresh[fresh] = (self._versions[there] == versions[fresh]) & (age <= oldest.to_timedelta64())
         return rows, ~fresh
+
+    def _forget(self, ids: np.ndarray) -> None:
+        """Let go of bins that are not among these, all that the store knows: they were retired, or renamed."""
+        there = self._index.isin(ids)
+        if self._rows is not None and not there.all():
+            rows = np.flatnonzero(there)
+            self._rows, self._versions = self._rows.take(rows), self._versions[rows]
+            self._index = self._index[rows]
 
     def _kept(
         self, ids: np.ndarray, versions: np.ndarray, now: pd.Timestamp, oldest: pd.Timedelta

@@ -83,7 +83,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
 def settings_of(home: Path, **more: Any) -> Settings:
     """Settings of a home whose service looks at the registry every two seconds."""
     given = {"store": f"sqlite:///{home / 'store.db'}", "tracking_uri": f"sqlite:///{home / 'mlflow.db'}"}
-    return Settings(home=home, registry_every_s=LOOKS_EVERY_S, **given | more)
+    return Settings(home=home, **{"registry_every_s": LOOKS_EVERY_S, **given, **more})
 
 
 @pytest.fixture
