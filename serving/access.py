@@ -71,8 +71,10 @@ class Access:
     @classmethod
     def of(cls, settings: Settings) -> Access:
         """As configured; `origins` are the hosts whose pages may call us from a browser. Raises InputError."""
-        rates = Rates(settings.requests_per_min)
-        return cls(Keyring(settings), rates, settings.cors_origins.replace(",", " ").split())
+        ring, rates = Keyring(settings), Rates(settings.requests_per_min)
+        if not ring.required:
+            log.warning("there are no keys: only requests of this machine for localhost are answered")
+        return cls(ring, rates, settings.cors_origins.replace(",", " ").split())
 
     @property
     def required(self) -> bool:

@@ -87,7 +87,8 @@ def start(
         print(f"{so} {error}", file=sys.stderr)
     settings.home.mkdir(parents=True, exist_ok=True)
     shown = f"[{address}]" if ":" in address else address
-    print(f"{len(keys)} keys" if keys else "No keys: this machine alone is answered", file=sys.stderr)
+    known = f"Who has one of {len(keys)} keys is answered" if keys else "No keys: this machine alone is answered"
+    print(known, file=sys.stderr)
     print(f"The API page: http://{shown}:{port}/docs", file=sys.stderr, flush=True)
     os.execve(sys.executable, server.command(address, port), server.environment(settings, workers))
 

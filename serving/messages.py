@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from serving.moments import BinId, Moment, Number, Text, Whole
+from serving.moments import BinId, Moment, Number, Text, integral
 
 MAX_ROWS = 10_000
 MAX_BINS = 20_000
@@ -27,6 +27,7 @@ FullPct = Annotated[
     Number | None,
     Field(ge=1, le=100, description="percent at which a bin counts as full; default: each bin's own full_pct"),
 ]
+Limit = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(integral)]
 AsOf = Annotated[
     Moment | None,
     Field(description="make the forecast as of this moment, from what had been heard by then; default: now"),
@@ -65,7 +66,7 @@ class DueRequest(Message):
         list[BinId],
         Field(max_length=MAX_BINS, description="what if these are not emptied: those due are in `skipped` instead"),
     ] = []
-    limit: Annotated[Whole | None, Field(ge=1, le=1_000_000, description="at most so many bins")] = None
+    limit: Annotated[Limit | None, Field(description="at most so many bins")] = None
     max_volume_l: Annotated[
         Number | None, Field(gt=0, description="the most urgent bins that together hold at most so many litres")
     ] = None

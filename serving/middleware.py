@@ -32,6 +32,7 @@ CROSSING = {
     "allow_headers": ["authorization", "content-type", "if-none-match", "x-request-id"],
     "expose_headers": ["etag", "retry-after", "x-request-id"],
 }
+POLICY_VIOLATION = 1008
 log = logging.getLogger("brimcast")
 
 
@@ -57,8 +58,11 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every answer carries X-Request-ID, every error is a problem document."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # none are served, and none shall come in beside the keys
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
             return
         asked_from = header(scope, b"origin")
         if not asked_from or not (allowed := self._access().origins):

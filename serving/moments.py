@@ -35,13 +35,10 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(
 """A moment that a client sends: a string with an offset, between 1990 and 2200; UTC inside."""
 
 
-def _integral(value: Any) -> Any:
-    """JSON knows one kind of number: 40.0 is the integer 40."""
+def integral(value: Any) -> Any:
+    """What a client sends for an integer: JSON knows one kind of number, so 40.0 is 40."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
-
-Whole = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
-"""An integer as JSON Schema means it; not a string, not true or false."""
 
 BinId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A bin's name: 1 to 200 characters, none of them a control character."""

@@ -86,3 +86,18 @@ def test_the_pages_need_nothing_from_elsewhere(service: Any) -> None:
         assert "default-src 'self'" in answer.headers["content-security-policy"]
         for link in re.findall(r"""(?:src|href)="(/[^"]*)""", answer.text):
             assert service.ask("GET", link).status_code == 200, link
+
+
+@pytest.mark.parametrize(("limit", "status"), [(1, 200), (40.0, 200), (0, 400), (40.5, 400), ("40", 400), (True, 400)])
+def test_a_limit_is_an_integer_as_json_schema_means_it(service: Any, limit: object, status: int) -> None:
+    service.know(a=10)
+    asked = {"by": "2026-03-03T06:00:00Z", "limit": limit}
+    assert service.ask("POST", "/v1/due", asked).status_code == status
+
+
+def test_every_bound_of_a_message_is_in_the_document(document: dict[str, Any]) -> None:
+    """A bound that pydantic holds and JSON Schema does not know would be told under pydantic's own name."""
+    assert not re.findall(r"'(ge|gt|le|lt|min_length|max_length|strict)':", str(document["components"]["schemas"]))
+    assert {"minimum": 1, "maximum": 1_000_000, "type": "integer"} in document["components"]["schemas"]["DueRequest"][
+        "properties"
+    ]["limit"]["anyOf"]
