@@ -147,7 +147,7 @@ def test_panels_do_not_lie_over_each_other() -> None:
 
 def known_variables() -> set[str]:
     ours = {f"BRIMCAST_{name.upper()}" for name in Settings.model_fields} | {"MLFLOW_TRACKING_URI"}
-    return ours | {"BENTOML_HOST", "BENTOML_PORT", "BENTOML_HOME", "OMP_NUM_THREADS"} | {
+    return ours | {"BENTOML_HOST", "BENTOML_PORT", "BENTOML_HOME", "HOME", "OMP_NUM_THREADS"} | {
         "MALLOC_ARENA_MAX"
     }  # fmt: skip
 
