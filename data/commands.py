@@ -1,4 +1,4 @@
-"""`brimcast data`: simulate | check | load | migrate | prune."""
+"""`brimcast data`: simulate | check | load | migrate | prune | rename | retire."""
 
 import json
 import sys
@@ -23,6 +23,8 @@ OUT = typer.Option(..., "--out", metavar="DIR", help="The folder to write into; 
 REJECTED = typer.Option(None, "--rejected", metavar="OUT.csv", help="Write the rows set aside here, with reasons.")
 FOUND = typer.Option(None, "--emptyings", metavar="OUT.csv", help="Write the emptyings found here.")
 MAPPING = typer.Option([], "--map", metavar="OURS=THEIRS", help="Read a foreign column: fill_pct=Fullness. Repeatable.")
+RETIRED = typer.Argument(..., metavar="BIN...", help="The bins' ids.")
+ARCHIVE = typer.Option(..., "--out", metavar="DIR", help="Where their history is written; made when missing.")
 STORE = typer.Option(
     None, "--store", metavar="URL", help="The store: sqlite:///store.db or postgresql://... [default: BRIMCAST_STORE]"
 )
@@ -170,6 +172,51 @@ def prune(
         typer.echo(
             f"{shown(opened.url)}: {done.readings:,} readings of {done.bins:,} bins, measured before "
             f"{done.before:%Y-%m-%d %H:%M} UTC, {said}"
+        )
+
+
+@app.command(epilog=example("brimcast data rename b-17 praha5-0017"))
+def rename(
+    old: str = typer.Argument(..., metavar="OLD", help="The bin's id until now."),
+    new: str = typer.Argument(
+        ..., metavar="NEW", help="Its id from now on; of a bin that is there: the two become one."
+    ),
+    store: str | None = STORE,
+) -> None:
+    """Give a bin another id, with all its history; or join it to the bin that has that id.
+
+    Whoever sends its readings must use the new id from then on: the old one is unknown.
+    """
+    from data.databases import shown
+    from data.renaming import rename_bin
+    from data.settings import read_settings
+    from data.store import Store
+
+    settings = read_settings(store=store)
+    with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as opened:
+        done = rename_bin(opened.connections, old, new)
+        what = f"joined to {new}, whose facts hold" if done.merged else f"is {new} now"
+        typer.echo(f"{shown(opened.url)}: {old} {what}; {done.readings:,} readings, {done.emptyings:,} emptyings moved")
+
+
+@app.command(epilog=example("brimcast data retire b-17 b-18 --out retired/2026-03"))
+def retire(
+    bins: list[str] = RETIRED,
+    out: Path = ARCHIVE,
+    store: str | None = STORE,
+) -> None:
+    """Take bins out of the store: their history is written to files first, and they are due no more."""
+    from data.databases import shown
+    from data.retiring import retire_bins
+    from data.settings import read_settings
+    from data.store import Store
+
+    settings = read_settings(store=store)
+    with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as opened:
+        done = retire_bins(opened, bins, out)
+        typer.echo(
+            f"{shown(opened.url)}: {done.bins:,} bins retired; {done.readings:,} readings and {done.emptyings:,} "
+            f"emptyings are in {out} now"
         )
 
 

@@ -1,5 +1,6 @@
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +16,10 @@ class Settings(BaseSettings):
     the service starts or data are loaded, or refused with the command to run. `store_wait_s`: how long a call waits for
     the database, or for who holds its locks, before it fails; None means 30 s for commands, and for the service a time
     in which its clients still wait. `registry_every_s`: how often the service asks the registry for a new champion; 0
-    means never.
+    means never. `keys`, `keys_file`: the service's keys as `serving.keys` reads them (digests, never a key), beside or
+    in place of the file `keys` in the home. `requests_per_min`: how many requests a worker answers to one key, on
+    average. `cors_origins`: web pages of which other hosts may call the service, comma-separated. `log_level`: `info`
+    tells refused and failed requests, `debug` every one.
     """
 
     model_config = SettingsConfigDict(env_prefix="BRIMCAST_", extra="forbid", frozen=True, populate_by_name=True)
@@ -26,12 +30,30 @@ class Settings(BaseSettings):
     store_wait_s: float | None = Field(default=None, gt=0, le=600)
     registry_every_s: float = Field(default=10.0, ge=0, le=3600)
     country: str | None = None
+    keys: str = Field(default="", repr=False)
+    keys_file: Path | None = None
+    requests_per_min: float = Field(default=6000.0, ge=1, le=1e7)
+    cors_origins: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     tracking_uri: str = Field(default="", validation_alias=AliasChoices("BRIMCAST_TRACKING_URI", "MLFLOW_TRACKING_URI"))
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @field_validator("keys_file")
+    @classmethod
+    def _absolute_file(cls, file: Path | None) -> Path | None:
+        return None if file is None else file.expanduser().absolute()
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, listed: str) -> str:
+        for origin in listed.split(","):
+            if origin.strip() and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", origin.strip()):
+                raise ValueError("expected origins such as https://board.city.example, without a path")
+        return listed
 
     @field_validator("country")
     @classmethod

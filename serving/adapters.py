@@ -91,7 +91,7 @@ def take(store: Store, delivery: Delivery, now: pd.Timestamp) -> AdapterAnswer:
         readings = take_readings(store, rows, now)
     if delivery.emptyings:
         emptyings = take_emptyings(store, [told.row for told in delivery.emptyings], now)
-    count_rows("readings", 0, 0, len(delivery.rejected))
+    count_rows("readings", 0, 0, [one.reason for one in delivery.rejected])
     rejected = [
         *_rows(delivery.rejected),
         *_of_items(readings.rejected, delivery.readings),

@@ -210,6 +210,12 @@ class BinAnswer(BaseModel):
     profile: Profile | None
 
 
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
 class Ready(BaseModel):
     """Whether the service can answer, and what it answers from."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import BrimcastError
 from data.settings import Settings
 from serving.metrics import REFUSED
-from serving.problems import Problem
+from serving.problems import Problem, without_places
 from serving.watch import told as told_of_registry
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Copy:
         self._champion: Champion | None = None
         self._before: Champion | None = None
         self._looked = float("-inf")
-        self.trouble = f"no model has been copied to {settings.home / 'models'}; {FIT}"
+        self.trouble = f"no model has been copied here; {FIT}"
 
     def champion(self) -> Champion:
         """The champion. Raises Problem 503 while there is none that loads."""
@@ -102,7 +102,7 @@ class Copy:
 
     def _is_refused(self, version: str, error: Exception) -> None:
         REFUSED.inc()
-        self.trouble = f"version {version} does not answer: {error}"
+        self.trouble = without_places(f"version {version} does not answer: {error}")
         log.error("version %s does not answer: %s", version, error)
 
     def state(self) -> dict[str, Any]:
@@ -116,4 +116,5 @@ class Copy:
 
     def registry(self) -> dict[str, Any]:
         """What /readyz says of the registry, which nobody waits for."""
-        return told_of_registry(self._settings)
+        found = told_of_registry(self._settings)
+        return found | ({"detail": without_places(str(found["detail"]))} if "detail" in found else {})

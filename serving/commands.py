@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from data.console import make_app, run
+from serving.key_commands import keys_app
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 os.environ.setdefault(
@@ -39,7 +40,9 @@ def demo(
 
 @app.command()
 def start(
-    host: Annotated[str, typer.Option(help="The address to answer on; a loopback address.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to answer on; other than a loopback address only where there are keys.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to answer on.", min=1, max=65535)] = 3000,
     workers: Annotated[int, typer.Option(help="Processes that answer.", min=1, max=64)] = 1,
 ) -> None:
@@ -58,11 +61,13 @@ def start(
     from data.store import Store
     from serving import server
     from serving.champion import fetch
+    from serving.keys import configured_keys
     from training.registry import last_copy
 
-    address = server.loopback(host)
-    server.free_port(address, port)
     settings = read_settings()
+    keys = configured_keys(settings)
+    address = server.address_of(host, keyed=len(keys) > 0)
+    server.free_port(address, port)
     try:
         Store.of(settings).close()
     except SchemaError:
@@ -82,6 +87,8 @@ def start(
         print(f"{so} {error}", file=sys.stderr)
     settings.home.mkdir(parents=True, exist_ok=True)
     shown = f"[{address}]" if ":" in address else address
+    known = f"Who has one of {len(keys)} keys is answered" if keys else "No keys: this machine alone is answered"
+    print(known, file=sys.stderr)
     print(f"The API page: http://{shown}:{port}/docs", file=sys.stderr, flush=True)
     os.execve(sys.executable, server.command(address, port), server.environment(settings, workers))
 
@@ -122,6 +129,9 @@ def due(
     kind: Literal["json", "csv", "table"] = "json" if as_json else "csv" if as_csv else "table"
     moment = None if as_of is None else time_of(as_of)
     due_now(time_of(by), risk, limit, moment, kind)
+
+
+app.add_typer(keys_app)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -73,7 +73,7 @@ def fresh_home(settings: Settings) -> Settings:
     (home / MARK).touch()
     country = settings.country or "CZ"
     return Settings(home=home, store=f"sqlite:///{home / 'store.db'}", tracking_uri=f"sqlite:///{home / 'mlflow.db'}",
-                    country=country)  # fmt: skip
+                    country=country, keys="", keys_file=None)  # fmt: skip
 
 
 def beginning(now: datetime, days: int) -> datetime:

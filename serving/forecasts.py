@@ -8,13 +8,21 @@ import numpy as np
 import pandas as pd
 
 from serving.answers import BinForecast, ForecastAnswer, FullAt, ModelNamed, Point
-from serving.messages import ForecastRequest
+from serving.messages import MAX_POINTS, ForecastRequest
 from serving.moments import moments, numbers, utc
+from serving.problems import wrong
 
 if TYPE_CHECKING:
     from serving.champion import Champion
     from serving.outlook import Outlook
     from training.forecast import FillForecast
+
+
+def check_size(request: ForecastRequest) -> None:
+    """Refuse, before anything is read, what would be too long an answer. Raises Problem 400."""
+    points = len(request.bin_ids) * len(request.horizons_h)
+    if points > MAX_POINTS:
+        raise wrong("horizons_h", f"{points:,} bins times horizons are asked for; at most {MAX_POINTS:,} at a time")
 
 
 def forecasts(outlook: Outlook, request: ForecastRequest, now: pd.Timestamp) -> ForecastAnswer:

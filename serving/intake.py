@@ -21,6 +21,7 @@ from serving.answers import IntakeAnswer, RejectedRow
 from serving.messages import BinRow, EmptyingRow, ReadingRow
 from serving.metrics import count_rows
 from serving.problems import said, where
+from serving.traces import span
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -46,7 +47,7 @@ class Sifted:
 
     def answer(self, table: str, accepted: int, unchanged: int) -> IntakeAnswer:
         """The answer, its rejected rows in the order sent."""
-        count_rows(table, accepted, unchanged, len(self.rejected))
+        count_rows(table, accepted, unchanged, (row.reason for row in self.rejected))
         rejected = sorted(self.rejected, key=lambda row: row.index)
         ignored = [shown(name, 100) for name in sorted(self.ignored)[:50]]
         return IntakeAnswer(accepted=accepted, unchanged=unchanged, rejected=rejected, ignored_fields=ignored)
@@ -76,7 +77,8 @@ def take_readings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Intak
     for place, reason, detail in cleaned.rejected.frame[["row", "reason", "detail"]].itertuples(index=False, name=None):
         if reason != "repeat":
             sifted.reject(kept[int(place)], reason, detail)
-    stored = store.put_readings(cleaned.readings, stamped=now, retold=cleaned.retold)
+    with span("store", readings=len(cleaned.readings)):
+        stored = store.put_readings(cleaned.readings, stamped=now, retold=cleaned.retold)
     return sifted.answer("readings", stored.accepted, stored.unchanged)
 
 

@@ -19,6 +19,7 @@ from serving.outlook import Outlook, read_outlook
 from serving.problems import Problem
 from serving.pulse import Pulse
 from serving.state import State
+from serving.traces import span
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -116,15 +117,20 @@ class Live:
                 self._state = State(champion)
             return self._state
 
+    def kept(self) -> State | None:
+        """The forecasts that are kept now, however old; None before there are any. Asks nobody."""
+        return self._state
+
     def outlook(self, bin_ids: Sequence[str] | None, as_of: datetime | None, now: pd.Timestamp) -> Outlook:
         """The outlook of these bins, each once (default: all): from memory, or, as of another moment, from the store.
 
         Raises Problem.
         """
         ids = None if bin_ids is None else list(dict.fromkeys(bin_ids))
-        if as_of is None:
-            return self.state().outlook(self.store(), ids, now)
-        return read_outlook(self.champion(), self.store(), ids, utc(as_of), now)
+        with span("outlook", bins=-1 if ids is None else len(ids)):
+            if as_of is None:
+                return self.state().outlook(self.store(), ids, now)
+            return read_outlook(self.champion(), self.store(), ids, utc(as_of), now)
 
     def keep_fresh(self) -> None:
         """Fill the state in the background, and keep it fresh until `end`; ask the store whether it answers."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from serving.moments import BinId, BinName, Moment, Number, Text
+from serving.moments import BinId, BinName, Moment, Number, Text, integral
 
 MAX_ROWS = 10_000
 MAX_BINS = 20_000
 HORIZON_MAX_H = 14 * 24.0
+MAX_POINTS = 200_000
+"""Bins times horizons of one answer: it is some 100 bytes each."""
 
 
 class Message(BaseModel):
@@ -25,6 +27,7 @@ FullPct = Annotated[
     Number | None,
     Field(ge=1, le=100, description="percent at which a bin counts as full; default: each bin's own full_pct"),
 ]
+Limit = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(integral)]
 AsOf = Annotated[
     Moment | None,
     Field(description="make the forecast as of this moment, from what had been heard by then; default: now"),
@@ -63,7 +66,7 @@ class DueRequest(Message):
         list[BinId],
         Field(max_length=MAX_BINS, description="what if these are not emptied: those due are in `skipped` instead"),
     ] = []
-    limit: Annotated[int | None, Field(strict=True, ge=1, le=1_000_000, description="at most so many bins")] = None
+    limit: Annotated[Limit | None, Field(description="at most so many bins")] = None
     max_volume_l: Annotated[
         Number | None, Field(gt=0, description="the most urgent bins that together hold at most so many litres")
     ] = None
@@ -123,13 +126,15 @@ class BinRow(BaseModel):
     )
 
     bin_id: BinName
-    timezone: str = Field(description="IANA name", examples=["Europe/Prague"])
+    timezone: Text = Field(description="IANA name", examples=["Europe/Prague"])
     stream: Text | None = Field(default=None, description="mixed (default), paper, plastic, glass, organic, ...")
     site_kind: Text | None = None
     latitude: Number | None = Field(default=None, ge=-90, le=90)
     longitude: Number | None = Field(default=None, ge=-180, le=180)
     capacity_l: Number | None = Field(default=None, gt=0)
-    full_pct: Number | None = Field(default=None, ge=1, le=200, description="percent at which it counts as full (95)")
+    full_pct: Number | None = Field(
+        default=None, ge=1, le=200, description="percent at which it counts as full; default 95"
+    )
     empty_mm: Number | None = Field(default=None, description="distance from sensor to the floor of the empty bin")
     full_mm: Number | None = Field(default=None, description="distance from sensor to the waste when full")
     device_id: Text | None = None
@@ -154,6 +159,9 @@ class EmptyingRow(BaseModel):
     probability: Number | None = Field(default=None, ge=0, le=1)
 
 
+ANYTHING = {"title": "Anything else", "description": "is set aside, and told in `rejected` with its reason"}
+
+
 def _rows(row: type[BaseModel]) -> Any:
     """A list whose rows are checked one by one later, so that one bad row does not turn the good ones away."""
     schema = row.model_json_schema()
@@ -162,7 +170,13 @@ def _rows(row: type[BaseModel]) -> Any:
         list[Any],
         Field(min_length=1, max_length=MAX_ROWS, examples=[example]),
         WithJsonSchema(
-            {"type": "array", "minItems": 1, "maxItems": MAX_ROWS, "items": schema, "examples": [example]},
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_ROWS,
+                "items": {"anyOf": [schema, ANYTHING]},
+                "examples": [example],
+            },
             mode="validation",
         ),
     ]

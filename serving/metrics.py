@@ -1,21 +1,19 @@
-"""Counters of what is answered, in Prometheus' text; labels are route templates, never ids."""
+"""What is counted, in Prometheus' words and units; labels are route templates and reasons, never ids.
+
+Declared when the module loads, as prometheus_client wants it: it adds them up over the workers of one service. What is
+known of the bins is no count: each worker keeps all of it, and `serving.fleet` tells it when asked.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter as Tally
+from collections.abc import Iterable
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
-from prometheus_client.registry import REGISTRY
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY, Collector
 
 ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/forecast", "/v1/due", "/v1/model", "/v1/adapters/ngsi-ld",
           "/v1/adapters/golemio", "/v1/adapters/ttn", "/v1/adapters/chirpstack", "/docs", "/docs.json",
@@ -23,10 +21,10 @@ ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/forecast", "/v1/due"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-# Declared when the module loads, as prometheus_client wants it: it adds them up over the workers of one service.
 REQUESTS = Counter("brimcast_requests", "Requests answered", ["route", "method", "status"])
-DURATION = Histogram("brimcast_request_seconds", "Time to answer", ["route"], buckets=SECONDS)
+DURATION = Histogram("brimcast_request_duration_seconds", "Time to answer", ["route"], buckets=SECONDS)
 ROWS = Counter("brimcast_rows", "Rows sent in, by table and what became of them", ["table", "outcome"])
+REJECTED = Counter("brimcast_rows_rejected", "Rows set aside, by table and reason", ["table", "reason"])
 REFUSED = Counter("brimcast_models_refused", "Champions that could not be answered with: the one before goes on")
 REGISTRY_ERRORS = Counter("brimcast_registry_errors", "Times that the registry was asked for the champion in vain")
 REGISTRY_UP = Gauge(
@@ -43,24 +41,34 @@ def template(path: str) -> str:
     return "/docs/assets" if path.startswith("/docs/") else "other"
 
 
-def count_request(scope: Mapping[str, Any], status: int, seconds: float) -> None:
+def count_request(route: str, method: str, status: int, seconds: float) -> None:
     """Count one request."""
-    route = template(scope["path"])
-    method = scope["method"] if scope["method"] in METHODS else "other"
     REQUESTS.labels(route, method, str(status)).inc()
     DURATION.labels(route).observe(seconds)
 
 
-def count_rows(table: str, accepted: int, unchanged: int, rejected: int) -> None:
-    """Count the rows of one request."""
-    for outcome, rows in (("accepted", accepted), ("unchanged", unchanged), ("rejected", rejected)):
+def count_rows(table: str, accepted: int, unchanged: int, rejected: Iterable[str]) -> None:
+    """Count the rows of one request; `rejected` tells the reason of each row set aside."""
+    reasons = Tally(rejected)
+    for outcome, rows in (("accepted", accepted), ("unchanged", unchanged), ("rejected", reasons.total())):
         ROWS.labels(table, outcome).inc(rows)
+    for reason, rows in reasons.items():
+        REJECTED.labels(table, reason).inc(rows)
 
 
-def exposition() -> tuple[bytes, str]:
-    """All metrics as text, and its content type; over all workers where there are several."""
+class _Told(Collector):
+    def __init__(self, found: Iterable[Metric]) -> None:
+        self._found = list(found)
+
+    def collect(self) -> list[Metric]:
+        return self._found
+
+
+def exposition(more: Iterable[Metric] = ()) -> tuple[bytes, str]:
+    """All metrics as text, and its content type: those counted, by all workers of the service, and `more`."""
+    told = CollectorRegistry()
+    told.register(_Told(more))
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+        return generate_latest(REGISTRY) + generate_latest(told), CONTENT_TYPE_LATEST
+    MultiProcessCollector(told)
+    return generate_latest(told), CONTENT_TYPE_LATEST

@@ -34,6 +34,12 @@ def _within_reach(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
 """A moment that a client sends: a string with an offset, between 1990 and 2200; UTC inside."""
 
+
+def integral(value: Any) -> Any:
+    """What a client sends for an integer: JSON knows one kind of number, so 40.0 is 40."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 BinId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A bin's name: 1 to 200 characters, none of them a control character."""
 
@@ -41,7 +47,7 @@ BinName = Annotated[BinId, StringConstraints(strip_whitespace=True)]
 """A bin's name on its way into the store, where no name has blanks around it."""
 
 Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""What every database takes: no control characters, no halves of a character."""
+"""Up to 200 characters for people, none of them a control character or half of a character."""
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A finite JSON number; not a string, not true or false."""

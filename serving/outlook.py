@@ -12,6 +12,7 @@ import pandas as pd
 from data.tables import CLOCK_SLACK_MIN
 from serving.moments import utc
 from serving.problems import wrong
+from serving.traces import span
 
 if TYPE_CHECKING:
     from data.history import History
@@ -57,9 +58,11 @@ def read_outlook(
     if as_of is not None and as_of > now + SLACK:
         raise wrong("as_of", f"lies ahead of the service's clock, which says {now.isoformat()}")
     since = (as_of or now) - pd.Timedelta(days=champion.model.HISTORY_DAYS)
-    history = store.history(bin_ids, since=since, bare=True)
+    with span("readings"):
+        history = store.history(bin_ids, since=since, bare=True)
     moment = newest_moment(history, now) if as_of is None else as_of
-    made = champion.model.forecast(history, moment, bin_ids)  # which looks at nothing that was heard later
+    with span("forecast", bins=len(history.bins.unique)):
+        made = champion.model.forecast(history, moment, bin_ids)  # which looks at nothing that was heard later
     forecast = replace(made, status=made.status.astype(object))
     facts = history.bins.unique[PLACE].reindex(pd.Index(forecast.bin_ids, dtype="str"))
     return Outlook(champion, forecast, facts.to_numpy(dtype=float))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,10 +12,21 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class Problem(Exception):  # noqa: N818 (the RFC's own word)
-    """An answer that is an error: `status`, `detail` for people, and where in the request (`errors`)."""
+    """An answer that is an error: `status`, `detail` for people, and where in the request (`errors`).
 
-    def __init__(self, status: int, detail: str, errors: Sequence[Mapping[str, str]] = (), **more: Any) -> None:
+    `headers` are sent beside it; `more` are members of the document.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         self.status, self.detail, self.errors, self.more = status, detail, list(errors), more
+        self.headers = dict(headers or {})
         super().__init__(detail)
 
     def body(self) -> dict[str, Any]:
@@ -33,6 +45,14 @@ def problem(status: int, detail: str, errors: Sequence[Mapping[str, str]] = (), 
     if errors or status == HTTPStatus.BAD_REQUEST:
         document["errors"] = [dict(error) for error in errors]
     return document | more
+
+
+PLACE = re.compile(r"[\w+.-]+://[^\s,;)]+|(?<![\w/.])/(?:[^\s/:,;()'\"]+/)+[^\s/:,;()'\"]*")
+
+
+def without_places(text: str) -> str:
+    """A text of ours without addresses and paths of files, which clients have no use for: the log tells them."""
+    return PLACE.sub("...", text)
 
 
 def wrong(field: str, detail: str) -> Problem:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from data.errors import BrimcastError
 from serving import pages
+from serving.access import Access
 from serving.adapter_routes import add_adapters
-from serving.answers import BinAnswer, BinsAnswer, IntakeAnswer, ModelCard, Ready
+from serving.answers import Alive, BinAnswer, BinsAnswer, IntakeAnswer, ModelCard, Ready
 from serving.etags import ETags
+from serving.fleet import fleet
 from serving.intake import put_bins, take_emptyings, take_readings
 from serving.known import bin_page, bins_page
 from serving.live import Live, log
 from serving.messages import BinsRequest, EmptyingsRequest, ReadingsRequest
 from serving.metrics import exposition
-from serving.openapi import Endpoint, document, with_examples
+from serving.openapi import OPERATION, Endpoint, as_served, document
 from serving.problems import EXPLAINED, PROBLEM_JSON, Problem, invalid
 
 DOWN = "The store cannot be reached; nothing of this request was kept. Try again."
@@ -28,7 +30,8 @@ DOWN = "The store cannot be reached; nothing of this request was kept. Try again
 
 def make_routes(native: tuple[Endpoint, ...]) -> FastAPI:
     """The application that BentoML mounts; `native` endpoints are only described by it."""
-    app = FastAPI(title="Brimcast", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Brimcast", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.access = Access()  # the service puts the configured one here
     app.add_middleware(ETags)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Problem, _as_it_is)
@@ -43,6 +46,11 @@ def make_routes(native: tuple[Endpoint, ...]) -> FastAPI:
 def _live(request: Request) -> Live:
     live: Live = request.app.state.live
     return live
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
 
 
 def _add_tables(app: FastAPI) -> None:
@@ -77,10 +85,10 @@ def _add_tables(app: FastAPI) -> None:
         """The bins by bin_id, `limit` at a time."""
         return bins_page(_live(request).store(), limit, after)
 
-    @app.get("/v1/bins/{bin_id}", summary="One bin", tags=["what is known"])
+    @app.get("/v1/bins/{bin_id:path}", summary="One bin", tags=["what is known"])
     def one_bin(
         request: Request,
-        bin_id: Annotated[str, Path(max_length=200)],
+        bin_id: Annotated[str, Path(min_length=1, max_length=200)],
         days: Annotated[float, Query(gt=0, le=366, allow_inf_nan=False)] = 14,
     ) -> BinAnswer:
         """Its readings and emptyings of the last days, its forecast, and its own fill-rate profile."""
@@ -95,8 +103,6 @@ def _add_tables(app: FastAPI) -> None:
 
 
 def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:
-    drawn = document(app, native, _version())
-
     @app.get("/", include_in_schema=False)
     def front() -> HTMLResponse:
         return _page(pages.FRONT_HTML)
@@ -115,30 +121,42 @@ def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:
             raise Problem(404, "No such file.")
         return FileResponse(pages.asset(name), headers={"cache-control": "max-age=86400"})
 
-    @app.get("/docs.json", include_in_schema=False)
+    @app.get("/docs.json", summary="This document", tags=[OPERATION], response_model=dict[str, Any])
     def openapi(request: Request) -> JSONResponse:
-        live = _live(request)
-        return JSONResponse(with_examples(drawn, live.now().to_pydatetime(), live.some_bins(2)))
+        live, access = _live(request), _access(request)
+        known = live.some_bins(2) if access.may_read(request.scope) else []
+        return JSONResponse(as_served(drawn, live.now().to_pydatetime(), known, keyed=access.required))
 
-    @app.get("/healthz", include_in_schema=False)
-    @app.get("/livez", include_in_schema=False)
-    def healthz() -> dict[str, str]:
-        return {"status": "alive"}
+    @app.get("/healthz", summary="Whether the process lives", tags=[OPERATION])
+    @app.get("/livez", summary="Whether the process lives", tags=[OPERATION])
+    def healthz() -> Alive:
+        """Asks nobody: a store that is down is no reason to end the process."""
+        return Alive(status="alive")
 
-    @app.get("/readyz", include_in_schema=False)
+    @app.get("/readyz", summary="Whether it can answer", tags=[OPERATION])
     def readyz(request: Request) -> Ready:
+        """Whether the service can answer, and what it answers from. Without a key that may read: only whether."""
         state = _live(request).readiness()
+        told = state if _access(request).may_read(request.scope) else _plain(state)
         if not state["ready"]:
             missing = next(
                 part["detail"] for part in (state["store"], state["model"], state["forecasts"]) if not part["ok"]
             )
-            raise Problem(503, missing, **state)
-        return Ready(**state)
+            raise Problem(503, missing if told is state else EXPLAINED[503], **told)
+        return Ready(**told)
 
-    @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        text, kind = exposition()
+    @app.get("/metrics", summary="Prometheus' metrics", tags=[OPERATION], response_class=PlainTextResponse)
+    def metrics(request: Request) -> Response:
+        """All workers' counts, and the fleet in numbers."""
+        text, kind = exposition(fleet(_live(request)))
         return Response(text, headers={"content-type": kind})
+
+    drawn = document(app, native, _version())
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """Readiness without its details."""
+    return {name: {"ok": part["ok"]} if isinstance(part, dict) else part for name, part in state.items()}
 
 
 def _page(text: str) -> HTMLResponse:
@@ -163,7 +181,7 @@ def as_problem(error: Exception) -> Problem:
 
 async def _as_it_is(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return JSONResponse(error.body(), status_code=error.status, media_type=PROBLEM_JSON)
+    return JSONResponse(error.body(), error.status, error.headers, PROBLEM_JSON)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

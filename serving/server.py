@@ -20,6 +20,7 @@ from typing import Any
 
 from data.errors import BrimcastError, InputError
 from data.settings import Settings
+from serving.keys import keys_file
 
 SERVICE = "serving.service:Brimcast"
 STARTS_WITHIN_S = 90.0
@@ -30,8 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 """What must be on the import path: the checkout, or site-packages."""
 
 
-def loopback(host: str) -> str:
-    """The host as an address that only this machine reaches. Raises InputError for any other: there are no keys."""
+def address_of(host: str, *, keyed: bool) -> str:
+    """The host as an address to answer on. Raises InputError for one that others reach while there are no keys."""
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError as error:
@@ -41,12 +42,12 @@ def loopback(host: str) -> str:
             remedy="Leave it out to answer on this machine only.",
             example="--host 127.0.0.1",
         ) from error
-    if not address.is_loopback:
+    if not (keyed or address.is_loopback):
         raise InputError(
             f"--host {host} can be reached from other machines, and no keys are configured",
             expected="a loopback address: without keys everybody who reaches the service may read and write",
-            remedy="Answer on this machine only, and let a proxy that asks for credentials stand before it.",
-            example="--host 127.0.0.1",
+            remedy="Answer on this machine only (--host 127.0.0.1), or make a key first.",
+            example="brimcast serving key create --scope read --scope ingest",
         )
     return str(address)
 
@@ -83,6 +84,8 @@ def environment(settings: Settings, workers: int) -> dict[str, str]:
         **country,
         "BRIMCAST_HOME": str(settings.home),
         "BRIMCAST_STORE": _absolute(settings.store),
+        "BRIMCAST_KEYS": settings.keys,
+        "BRIMCAST_KEYS_FILE": str(keys_file(settings)),
         "MLFLOW_TRACKING_URI": _absolute(settings.tracking_uri),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "BENTOML_DO_NOT_TRACK": "true",

@@ -19,17 +19,22 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from data.settings import read_settings
+from serving.access import Access
 from serving.answers import DueAnswer, ForecastAnswer, VroomAnswer
+from serving.asgi import App, Receive, Scope, Send
 from serving.due import due
-from serving.forecasts import forecasts
+from serving.forecasts import check_size, forecasts
 from serving.live import Live
+from serving.logs import configure as configure_logs
 from serving.lwm2m import Lwm2mAnswer, lwm2m
 from serving.messages import DueRequest, ForecastRequest
-from serving.middleware import App, Guard, Receive, Scope, Send
+from serving.middleware import Guard
 from serving.ngsi_ld import NgsiLdAnswer, ngsi_ld
 from serving.openapi import Endpoint
 from serving.problems import PROBLEM_JSON, Problem
 from serving.routes import as_problem, make_routes
+from serving.served import Served
+from serving.traces import export_traces
 from serving.vroom import vroom
 from serving.watch import Watch
 
@@ -43,6 +48,7 @@ NATIVE = (
     Endpoint("/v1/forecast", ForecastRequest, ForecastAnswer, "How full bins will be, and when they are full"),
 )
 routes = make_routes(NATIVE)
+served = Served(routes, NATIVE)
 
 
 class Untimed:
@@ -74,7 +80,10 @@ def answer(work: Callable[[Live], BaseModel]) -> Any:
         return Response(work(routes.state.live).model_dump_json(), media_type="application/json")
     except Exception as error:
         found = error if isinstance(error, Problem) else as_problem(error)
-        return JSONResponse(found.body(), status_code=found.status, media_type=PROBLEM_JSON)
+        return JSONResponse(found.body(), found.status, found.headers, PROBLEM_JSON)
+
+
+export_traces()
 
 
 @bentoml.service(
@@ -91,8 +100,10 @@ class Brimcast:
     def __init__(self) -> None:
         # It logs every wrong request with its traceback; what fails in our endpoints, `as_problem` logs.
         logging.getLogger("bentoml._internal.server.http_app").setLevel(logging.CRITICAL)
-        self.settings = read_settings()
-        routes.state.live = Live.of(self.settings)
+        self.settings = settings = read_settings()
+        configure_logs(settings.log_level)
+        routes.state.access = Access.of(settings)
+        routes.state.live = Live.of(settings)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's types are skipped, see pyproject.toml
     def settle(self) -> None:
@@ -115,6 +126,7 @@ class Brimcast:
         """How full these bins will be, and when they are full, if nobody empties them first."""
 
         def told(live: Live) -> ForecastAnswer:
+            check_size(request)
             now = live.now()
             with live.room(request.bin_ids):
                 return forecasts(live.outlook(request.bin_ids, request.as_of, now), request, now)
@@ -142,4 +154,9 @@ class Brimcast:
         return answer(listed)
 
 
-Brimcast.add_asgi_middleware(Guard, routes=routes, down=store_is_down)  # type: ignore[attr-defined]  # it is a Service now
+def guarded(app: App) -> Guard:
+    """The one layer over BentoML's application."""
+    return Guard(app, routes, methods=served.methods, down=store_is_down, access=lambda: routes.state.access)
+
+
+Brimcast.add_asgi_middleware(guarded)  # type: ignore[attr-defined]  # it is a Service now

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from serving.champion import Champion
 
+Kept = TypeVar("Kept")
 OLDEST = pd.Timedelta(minutes=5)
 BATCH = 125
 FEW = 16
@@ -46,6 +47,14 @@ class State:
     def __len__(self) -> int:
         return len(self._index)
 
+    def look(self, work: Callable[[Outlook], Kept]) -> Kept | None:
+        """What `work` reads off all that is kept, of whatever age, at one moment; None before anything is kept.
+
+        Others wait meanwhile: it must be quick, and keep nothing of what it is shown.
+        """
+        with self._lock:
+            return None if self._rows is None or not len(self._index) else work(self._rows)
+
     def outlook(self, store: Store, bin_ids: Sequence[str] | None, now: pd.Timestamp) -> Outlook:
         """The outlook of these bins (default: all), in the order asked; has seen all that was committed before."""
         ids, versions = _versions(store, bin_ids)
@@ -65,6 +74,7 @@ class State:
         """
         ids, versions = _versions(store, None)
         with self._lock:
+            self._forget(ids)
             _, old = self._old(ids, versions, clock(), oldest)
         ids, versions, size = ids[old], versions[old], BATCH if self.filled else THREADS * BATCH
         for start in range(0, len(ids), size):
@@ -110,6 +120,14 @@ class State:
             age = np.abs(np.datetime64(now.tz_localize(None), "us") - self._rows.forecast.as_of[there])
             fresh[fresh] = (self._versions[there] == versions[fresh]) & (age <= oldest.to_timedelta64())
         return rows, ~fresh
+
+    def _forget(self, ids: np.ndarray) -> None:
+        """Let go of bins that are not among these, all that the store knows: they were retired, or renamed."""
+        there = self._index.isin(ids)
+        if self._rows is not None and not there.all():
+            rows = np.flatnonzero(there)
+            self._rows, self._versions = self._rows.take(rows), self._versions[rows]
+            self._index = self._index[rows]
 
     def _kept(
         self, ids: np.ndarray, versions: np.ndarray, now: pd.Timestamp, oldest: pd.Timedelta

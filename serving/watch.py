@@ -22,6 +22,7 @@ from typing import Any
 from data.errors import BrimcastError, InputError
 from data.outputs import whole
 from data.settings import Settings, read_settings
+from serving.logs import configure
 
 LOOK_AGAIN_S = 5.0
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,6 +137,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the whole group
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # a copy that is begun is taken away
     watcher = Watcher(settings := read_settings())
+    logging.basicConfig()
+    configure(settings.log_level)
     wait_s = 0.0
     while not select.select([sys.stdin], [], [], wait_s)[0]:
         try:

@@ -30,7 +30,8 @@ def blocks() -> dict[str, str]:
 def commands_of(room: str) -> set[str]:
     """Names of the commands that a room offers."""
     app = importlib.import_module(f"{room}.commands").app
-    return {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
+    groups = {group.typer_instance.info.name for group in app.registered_groups}
+    return groups | {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
 
 
 def run_block(name: str, folder: Path, *extra: str) -> str:

@@ -83,7 +83,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
 def settings_of(home: Path, **more: Any) -> Settings:
     """Settings of a home whose service looks at the registry every two seconds."""
     given = {"store": f"sqlite:///{home / 'store.db'}", "tracking_uri": f"sqlite:///{home / 'mlflow.db'}"}
-    return Settings(home=home, registry_every_s=LOOKS_EVERY_S, **given | more)
+    return Settings(home=home, **{"registry_every_s": LOOKS_EVERY_S, **given, **more})
 
 
 @pytest.fixture
@@ -125,6 +125,11 @@ class Postgres:
     def _family(self) -> list[psutil.Process]:
         top = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
         return [top, *top.children(recursive=True)]
+
+    @property
+    def programs(self) -> Path:
+        """The folder of the running server's own pg_dump and pg_restore."""
+        return Path(self._family()[0].exe()).parent
 
     def start(self) -> None:
         """Again, on the same data and address."""

@@ -120,3 +120,12 @@ def test_many_bins_and_horizons_are_answered_at_once(service: Any) -> None:
     told = ask(service, bin_ids=[f"bin-{i}" for i in range(200)], horizons_h=list(range(1, 49)))["forecasts"]
     assert len(told) == 200
     assert all(np.diff([point["mean"] for point in one["points"]]).min() >= 0 for one in told)
+
+
+def test_an_answer_that_would_be_too_long_is_refused(service: Any) -> None:
+    asked = {"bin_ids": [f"b{i}" for i in range(10_000)], "horizons_h": [float(h) for h in range(1, 22)]}
+    answer = service.ask("POST", "/v1/forecast", asked)
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [
+        {"pointer": "#/horizons_h", "detail": "210,000 bins times horizons are asked for; at most 200,000 at a time"}
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from starlette.websockets import WebSocketDisconnect
 
 from data.errors import InputError
 from data.settings import Settings
@@ -100,6 +101,12 @@ def test_without_keys_only_loopback_addresses_are_answered() -> None:
         assert anyio.run(status, address) == 200
     for address in ("10.0.0.5", "192.168.1.7", "0.0.0.0", "fe80::1", "2001:db8::1", "::ffff:10.0.0.5"):
         assert anyio.run(status, address) == 403
+
+
+def test_a_websocket_is_closed_at_once(service: Any) -> None:
+    with pytest.raises(WebSocketDisconnect) as closed, service.client.websocket_connect("/v1/bins"):
+        pass
+    assert closed.value.code == 1008
 
 
 def test_a_defect_is_a_500_without_its_traceback(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:

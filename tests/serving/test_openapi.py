@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from serving.answers import ProblemAnswer
 from serving.messages import DueRequest, ForecastRequest
 
 
@@ -20,6 +21,7 @@ def test_the_document_lists_what_the_contract_names(document: dict[str, Any]) ->
         "/v1/forecast": ["post"], "/v1/due": ["post"], "/v1/model": ["get"],
         "/v1/adapters/ngsi-ld": ["post"], "/v1/adapters/golemio": ["post"], "/v1/adapters/ttn": ["post"],
         "/v1/adapters/chirpstack": ["post"],
+        "/healthz": ["get"], "/livez": ["get"], "/readyz": ["get"], "/metrics": ["get"], "/docs.json": ["get"],
     }  # fmt: skip
 
 
@@ -44,6 +46,16 @@ def test_refusals_are_documented_as_problems(document: dict[str, Any]) -> None:
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_every_refusal_has_an_example_that_is_a_problem(document: dict[str, Any]) -> None:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                assert status == "304" or "X-Request-ID" in answer["headers"]
+                if int(status) >= 400:
+                    [told] = answer["content"].values()
+                    assert ProblemAnswer.model_validate(told["example"]).status == int(status)
 
 
 def test_the_examples_of_requests_are_accepted(service: Any, document: dict[str, Any]) -> None:
@@ -76,3 +88,18 @@ def test_the_pages_need_nothing_from_elsewhere(service: Any) -> None:
         assert "default-src 'self'" in answer.headers["content-security-policy"]
         for link in re.findall(r"""(?:src|href)="(/[^"]*)""", answer.text):
             assert service.ask("GET", link).status_code == 200, link
+
+
+@pytest.mark.parametrize(("limit", "status"), [(1, 200), (40.0, 200), (0, 400), (40.5, 400), ("40", 400), (True, 400)])
+def test_a_limit_is_an_integer_as_json_schema_means_it(service: Any, limit: object, status: int) -> None:
+    service.know(a=10)
+    asked = {"by": "2026-03-03T06:00:00Z", "limit": limit}
+    assert service.ask("POST", "/v1/due", asked).status_code == status
+
+
+def test_every_bound_of_a_message_is_in_the_document(document: dict[str, Any]) -> None:
+    """A bound that pydantic holds and JSON Schema does not know would be told under pydantic's own name."""
+    assert not re.findall(r"'(ge|gt|le|lt|min_length|max_length|strict)':", str(document["components"]["schemas"]))
+    assert {"minimum": 1, "maximum": 1_000_000, "type": "integer"} in document["components"]["schemas"]["DueRequest"][
+        "properties"
+    ]["limit"]["anyOf"]

@@ -57,3 +57,24 @@ def test_start_waits_for_no_database(monkeypatch: pytest.MonkeyPatch, old_store:
     monkeypatch.setenv("BRIMCAST_STORE_WAIT_S", "2")
     with pytest.raises(Started):
         main(["start", "--port", "3987", "--debug"])
+
+
+def test_start_answers_on_any_address_once_there_is_a_key(
+    old_store: str, own_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["start", "--host", "0.0.0.0", "--port", "3987"])
+    assert refused.value.code == 1
+    assert "brimcast serving key create" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["key", "create", "--scope", "read"])
+    with pytest.raises(Started):
+        main(["start", "--host", "0.0.0.0", "--port", "3987", "--debug"])
+    assert "one of 1 keys" in capsys.readouterr().err
+
+
+def test_start_refuses_keys_that_cannot_be_read(old_store: str, own_home: Path) -> None:
+    (own_home / "keys").write_text("nonsense\n")
+    with pytest.raises(SystemExit) as refused:
+        main(["start", "--port", "3987"])
+    assert refused.value.code == 1
