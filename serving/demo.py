@@ -28,7 +28,7 @@ MARK = "brimcast-demo"
 RISK = 0.1
 ROWS = 15
 QUICK: dict[str, Any] = {"examples": 60_000, "networks": 1, "trees": 80, "learning_rate": 0.12}
-"""How the demo's model is fitted: in a quarter of a minute, for a few percent of accuracy."""
+"""How the demo's model is fitted: in half the time, for a few percent of accuracy."""
 
 
 def run_demo(*, bins: int, days: int, seed: int, once: bool, port: int, now: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import pandas as pd
 import typer
 
-from data.console import check_outputs, make_app, run
+from data.console import check_outputs, example, make_app, run
 from data.progress import working
 from data.settings import read_settings
 from training.arguments import (
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 app = make_app("training", "Models: fit, backtest, forecast, compare, promote, rollback.")
 
 
-@app.command()
+@app.command(epilog=example("brimcast training fit --readings readings.parquet --bins bins.csv"))
 def fit(
     readings: ReadingsAt,
     bins: BinsAt = None,
@@ -58,13 +58,10 @@ def fit(
     timezone: Zone = None,
     map: Map = None,
 ) -> None:
-    r"""Train a model, log it to MLflow and register it as the next version, the challenger.
+    """Train a model, log it to MLflow and register it as the next version, the challenger.
 
     Where there is no champion yet, it is the champion too. It is scored on readings after --until where there are
     some, else the same recipe is fitted without the last 14 days and scored on these.
-
-    \b
-    brimcast training fit --readings readings.parquet --bins bins.csv
     """
     from training import tracking
     from training.baselines import NAMES
@@ -97,7 +94,9 @@ def fit(
         print(card_text(candidate.model.card))
 
 
-@app.command()
+@app.command(
+    epilog=example("brimcast training backtest --readings readings.parquet --bins bins.csv --from 2025-02-01T00:00Z")
+)
 def backtest(
     readings: ReadingsAt,
     start: From,
@@ -113,12 +112,9 @@ def backtest(
     timezone: Zone = None,
     map: Map = None,
 ) -> None:
-    r"""Score the model and every baseline on the same windows, from rolling origins.
+    """Score the model and every baseline on the same windows, from rolling origins.
 
     All learn from what was heard before --from, and are asked at each origin with what was heard by then.
-
-    \b
-    brimcast training backtest --readings readings.parquet --bins bins.csv --from 2025-02-01T00:00Z
     """
     from data.outputs import whole
     from training.backtest import backtest as run_backtest
@@ -163,7 +159,11 @@ def backtest(
     print(scorecard_text(result.scorecard()))
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "brimcast training forecast --readings readings.parquet --windows windows.parquet --out forecasts.parquet"
+    )
+)
 def forecast(
     readings: ReadingsAt,
     windows: Annotated[str, typer.Option(help="What to forecast: bin_id, as_of, at.")],
@@ -177,12 +177,9 @@ def forecast(
     timezone: Zone = None,
     map: Map = None,
 ) -> None:
-    r"""Forecast windows: for each (bin_id, as_of, at) the fill at `at`, from what was heard by `as_of`.
+    """Forecast windows: for each (bin_id, as_of, at) the fill at `at`, from what was heard by `as_of`.
 
     A baseline is fitted on what was heard before the first as_of.
-
-    \b
-    brimcast training forecast --readings readings.parquet --windows windows.parquet --out forecasts.parquet
     """
     from data.outputs import write_table
     from training.forecasters import check_model, resolve
@@ -201,7 +198,12 @@ def forecast(
     print(f"{len(answer):,} forecasts in {out}: {counts or 'none'}")
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "brimcast training compare champion challenger baseline:hour-of-week "
+        "--readings readings.parquet --bins bins.csv --from 2025-02-01T00:00Z"
+    )
+)
 def compare(
     models: Annotated[list[str], typer.Argument(help="Two or more of: champion, version:N, a folder, baseline:NAME …")],
     readings: ReadingsAt,
@@ -215,13 +217,9 @@ def compare(
     timezone: Zone = None,
     map: Map = None,
 ) -> None:
-    r"""Compare models side by side on the same windows, each against the first, with confidence intervals.
+    """Compare models side by side on the same windows, each against the first, with confidence intervals.
 
     Choose --from after what the models have learned from; a warning says where it is not.
-
-    \b
-    brimcast training compare champion challenger baseline:hour-of-week --readings readings.parquet \
-        --bins bins.csv --from 2025-02-01T00:00Z
     """
     from training.backtest import backtest as run_backtest
     from training.backtest import check_start
@@ -252,15 +250,11 @@ def compare(
     print(comparison_text(compare_rows(result)))
 
 
-@app.command()
+@app.command(epilog=example("brimcast training promote 3"))
 def promote(
     version: Annotated[int | None, typer.Argument(min=1, help="Default: the challenger's.")] = None, name: Name = NAME
 ) -> None:
-    r"""Make a version the champion, which the service loads. The champion before is remembered for `rollback`.
-
-    \b
-    brimcast training promote 3
-    """
+    """Make a version the champion, which the service loads. The champion before is remembered for `rollback`."""
     from training.registry import promote as do_promote
 
     champion, before = do_promote(name, version, read_settings())
@@ -270,13 +264,9 @@ def promote(
         print(f"{name} version {champion.version} is the champion now, in place of version {before.version}.")
 
 
-@app.command()
+@app.command(epilog=example("brimcast training rollback"))
 def rollback(name: Name = NAME) -> None:
-    r"""Make the champion before the last promotion the champion again: one step.
-
-    \b
-    brimcast training rollback
-    """
+    """Make the champion before the last promotion the champion again: one step."""
     from training.registry import rollback as do_rollback
 
     champion, replaced = do_rollback(name, read_settings())

@@ -266,3 +266,13 @@ def test_both_ways_to_call_show_the_commands(way: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     for command in ("fit", "backtest", "forecast", "compare", "promote", "rollback"):
         assert re.search(rf"^\s+{command}\s", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["fit", "backtest", "forecast", "compare", "promote", "rollback"])
+def test_help_ends_in_an_example_on_its_own_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"Example:\n    brimcast training {command}" in shown
+    assert "\\b" not in shown
