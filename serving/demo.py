@@ -27,7 +27,7 @@ from serving.server import Server, ends_in_order, free_port
 MARK = "brimcast-demo"
 RISK = 0.1
 ROWS = 15
-QUICK: dict[str, Any] = {"examples": 60_000, "networks": 1, "trees": 80, "learning_rate": 0.12}
+QUICK: dict[str, Any] = {"examples": 40_000, "networks": 1, "trees": 60, "learning_rate": 0.15}
 """How the demo's model is fitted: in half the time, for a few percent of accuracy."""
 
 
