@@ -16,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from data.settings import Settings
+from serving.bodies import MAX_BODY_BYTES
 from serving.metrics import ROUTES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -133,6 +134,23 @@ def test_promtool_finds_the_rules_well_formed() -> None:
     for words in (["check", "rules", "alerts.yaml"], ["check", "config", "--syntax-only", "prometheus.yaml"]):
         done = subprocess.run(["promtool", *words], cwd=DEPLOY, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_alerts_go_off_where_a_series_has_only_begun() -> None:
+    tests = Path(__file__).parent / "alerts_test.yaml"
+    done = subprocess.run(["promtool", "test", "rules", str(tests)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_counter_that_may_not_be_there_yet_is_not_only_increased() -> None:
+    watched = {rule["alert"]: rule["expr"] for rule in rules()}
+    assert "unless brimcast_requests_total" in watched["BrimcastFails"]
+    assert "or 0 * max(brimcast_store_up" in watched["BrimcastNoReadings"]
+
+
+def test_caddy_takes_the_bodies_that_the_service_takes() -> None:
+    assert f"max_size {MAX_BODY_BYTES >> 20}MiB" in (DEPLOY / "Caddyfile").read_text()
 
 
 def test_panels_do_not_lie_over_each_other() -> None:
