@@ -264,3 +264,19 @@ def test_the_bento_installs_the_tested_versions_and_all_that_it_imports() -> Non
     build = project["tool"]["bentoml"]["build"]
     for path in (build["python"]["requirements_txt"], build["docker"]["setup_script"]):
         assert (ROOT / path).is_file()
+
+
+def test_the_sensor_that_the_runbook_replaces_reports_for_its_bin_before_and_after(service: Any) -> None:
+    [shown] = re.findall(r"^```json\n(.*?)^```$", RUNBOOK, re.M | re.S)
+    answer = service.ask("PUT", "/v1/bins", json.loads(shown)).json()
+    assert (answer["accepted"], answer["rejected"]) == (2, [])
+    sent = [
+        {"device_id": "70b3d5-99", "measured_at": "2026-03-02T10:00:00Z", "distance_mm": 800},
+        {"device_id": "70b3d5-01", "measured_at": "2026-03-02T08:00:00Z", "fill_pct": 30},
+        {"device_id": "70b3d5-01", "measured_at": "2026-03-02T10:30:00Z", "fill_pct": 30},
+    ]
+    taken = service.post("/v1/readings", {"readings": sent})
+    assert [(row["index"], row["reason"]) for row in taken["rejected"]] == [(2, "unknown_device")]
+    frame = service.store.history().readings.frame
+    assert frame["bin_id"].tolist() == ["b-17", "b-17"]
+    assert frame["fill_pct"].tolist() == [30, 50]
