@@ -15,6 +15,8 @@ AGAIN = (b"retry-after", b"2")
 """Seconds after which it is worth asking again: a database that restarts takes about as long."""
 DROPPED = (b"x-bentoml-request-id", b"server", b"x-request-id")
 TOLD_ON = (b"allow", b"retry-after", b"www-authenticate")
+REDIRECTS = (301, 302, 303, 307, 308)
+"""None is ours: BentoML's router leads /docs/ to /docs, of whatever host the client names."""
 EVERY = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 HTML = (
     (b"x-frame-options", b"DENY"),
@@ -38,7 +40,7 @@ class Reply:
         if self.over:
             return
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status = 404 if message["status"] in REDIRECTS else message["status"]
             headers = [(k, v) for k, v in message.get("headers", []) if k.lower() not in DROPPED]
             if self.status >= 400 and not _is(headers, PROBLEM_JSON):
                 self._held, self._headers = [], headers

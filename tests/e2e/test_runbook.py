@@ -81,6 +81,16 @@ def test_a_lost_home_comes_back_from_its_backup(city: City, tmp_path: Path) -> N
     assert keys.configured_keys(settings).find(token) == key
 
 
+def test_a_home_without_keys_of_its_own_is_backed_up_too(tmp_path: Path) -> None:
+    home, backup = tmp_path / "home", tmp_path / "backup"
+    (home / "artifacts").mkdir(parents=True)
+    for name in ("store.db", "mlflow.db"):
+        with closing(sqlite3.connect(home / name)) as made:
+            made.execute("CREATE TABLE t (x)")
+    run("backup-sqlite", tmp_path, home, BACKUP=str(backup))
+    assert {path.name for path in backup.iterdir()} == {"store.db", "mlflow.db", "artifacts"}
+
+
 def test_a_lost_database_comes_back_from_its_dump(city: City, home: Path, postgres: Postgres, tmp_path: Path) -> None:
     settings = settings_of(home, store=postgres.url)
     with Store(f"sqlite:///{home / 'store.db'}") as source, Store(postgres.url) as store:

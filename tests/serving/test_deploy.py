@@ -16,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from data.settings import Settings
+from serving.bodies import MAX_BODY_BYTES
 from serving.metrics import ROUTES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -135,6 +136,23 @@ def test_promtool_finds_the_rules_well_formed() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_alerts_go_off_where_a_series_has_only_begun() -> None:
+    tests = Path(__file__).parent / "alerts_test.yaml"
+    done = subprocess.run(["promtool", "test", "rules", str(tests)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_counter_that_may_not_be_there_yet_is_not_only_increased() -> None:
+    watched = {rule["alert"]: rule["expr"] for rule in rules()}
+    assert "unless brimcast_requests_total" in watched["BrimcastFails"]
+    assert "or 0 * max(brimcast_store_up" in watched["BrimcastNoReadings"]
+
+
+def test_caddy_takes_the_bodies_that_the_service_takes() -> None:
+    assert f"max_size {MAX_BODY_BYTES >> 20}MiB" in (DEPLOY / "Caddyfile").read_text()
+
+
 def test_panels_do_not_lie_over_each_other() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels():
@@ -246,3 +264,19 @@ def test_the_bento_installs_the_tested_versions_and_all_that_it_imports() -> Non
     build = project["tool"]["bentoml"]["build"]
     for path in (build["python"]["requirements_txt"], build["docker"]["setup_script"]):
         assert (ROOT / path).is_file()
+
+
+def test_the_sensor_that_the_runbook_replaces_reports_for_its_bin_before_and_after(service: Any) -> None:
+    [shown] = re.findall(r"^```json\n(.*?)^```$", RUNBOOK, re.M | re.S)
+    answer = service.ask("PUT", "/v1/bins", json.loads(shown)).json()
+    assert (answer["accepted"], answer["rejected"]) == (2, [])
+    sent = [
+        {"device_id": "70b3d5-99", "measured_at": "2026-03-02T10:00:00Z", "distance_mm": 800},
+        {"device_id": "70b3d5-01", "measured_at": "2026-03-02T08:00:00Z", "fill_pct": 30},
+        {"device_id": "70b3d5-01", "measured_at": "2026-03-02T10:30:00Z", "fill_pct": 30},
+    ]
+    taken = service.post("/v1/readings", {"readings": sent})
+    assert [(row["index"], row["reason"]) for row in taken["rejected"]] == [(2, "unknown_device")]
+    frame = service.store.history().readings.frame
+    assert frame["bin_id"].tolist() == ["b-17", "b-17"]
+    assert frame["fill_pct"].tolist() == [30, 50]

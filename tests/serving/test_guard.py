@@ -48,6 +48,16 @@ def test_what_is_not_served_is_a_404(service: Any, path: str) -> None:
     refused(service.ask("GET", path), 404)
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/docs/"), ("GET", "/docs.json/"), ("POST", "/v1/readings/")])
+def test_nobody_is_led_elsewhere(service: Any, method: str, path: str) -> None:
+    sent = {} if method == "POST" else None
+    answer = service.ask(method, path, sent, headers={"host": "evil.example"}, follow_redirects=False)
+    assert answer.status_code == 404
+    assert answer.json()["status"] == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "location" not in answer.headers
+
+
 def test_a_wrong_method_is_a_405(service: Any) -> None:
     refused(service.ask("GET", "/v1/forecast"), 405)
     refused(service.ask("DELETE", "/v1/bins"), 405)
