@@ -111,7 +111,7 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
 
 @dataclass(frozen=True)
 class Examples:
-    """What the boosters learn from: features with what came true.
+    """What boosters and networks learn from: features with what came true.
 
     rise (k,) percent from the filtered level to the truth; stream, bin_ids, horizon_h (k,) of each row;
     as_of (k,) microseconds
