@@ -118,7 +118,9 @@ def test_windows_of_many_origins_are_each_forecast_from_what_was_known_then(
         pd.testing.assert_frame_equal(answer.iloc[[k]].reset_index(drop=True), alone, check_exact=True)
 
 
-def test_the_days_of_history_it_names_are_enough(tiny_model: FillModel, told_history: History, split: pd.Timestamp) -> None:
+def test_the_days_of_history_it_names_are_enough(
+    tiny_model: FillModel, told_history: History, split: pd.Timestamp
+) -> None:
     as_of = split + pd.Timedelta(days=6)
     recent = told_history.since(as_of - pd.Timedelta(days=FillModel.HISTORY_DAYS))
     assert len(recent.readings) < len(told_history.readings)
