@@ -1,0 +1,19 @@
+"""`brimcast training`: each file here is one command, and imports what takes long only when it runs."""
+
+from collections.abc import Sequence
+
+from data.console import make_app, run
+from training.commands import backtest, compare, fit, forecast, promote, rollback
+
+app = make_app("training", "Models: fit, backtest, forecast, compare, promote, rollback.")
+app.command(epilog=fit.EXAMPLE)(fit.fit)
+app.command(epilog=backtest.EXAMPLE)(backtest.backtest)
+app.command(epilog=forecast.EXAMPLE)(forecast.forecast)
+app.command(epilog=compare.EXAMPLE)(compare.compare)
+app.command(epilog=promote.EXAMPLE)(promote.promote)
+app.command(epilog=rollback.EXAMPLE)(rollback.rollback)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run `brimcast training`."""
+    run(app, args)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.progress import working
+
+if TYPE_CHECKING:
+    from data.history import History
+
+
+def read_history(
+    readings: str, bins: str | None, emptyings: str | None, timezone: str | None, pairs: list[str] | None
+) -> History:
+    """Read, clean and say on stderr what was set aside."""
+    from data.sources import read_mapping
+    from training.inputs import read_history as read
+
+    with working("Reading"):
+        heard = read(readings, bins, emptyings, timezone=timezone, mapping=read_mapping(pairs or []))
+    for text in heard.notes:
+        note(text)
+    return heard.history
+
+
+def source_of(readings: str) -> str:
+    """Where readings came from, without a password."""
+    if "://" not in readings:
+        return str(Path(readings).absolute())
+    from data.databases import database_url, shown
+
+    return shown(database_url(readings))
+
+
+def note(text: str) -> None:
+    """Say something on stderr that is no error."""
+    print(f"Note: {text}.", file=sys.stderr)
