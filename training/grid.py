@@ -6,6 +6,7 @@ from training.resistance import Resistance
 
 NEAR_H = np.array([0, 1, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48, 60, 72], dtype=float)
 FAR_H = np.arange(84, 337, 12, dtype=float)
+FORGOTTEN_H = 108.0
 HORIZONS_H = np.concatenate([NEAR_H, FAR_H])
 LEARNED = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98])
 LEVELS = np.concatenate([[0.0], LEARNED, [1.0]])
@@ -53,7 +54,8 @@ def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.nd
 
     gained (n, H, 13): quantiles of the points expected to be gathered by HORIZONS_H. Added to the level now, whose
     spread they widen, and slowed by the resistance of bins of `stream` (n,), they are believed where the boosters are
-    not: `trust` (n, 16) is the share of these. Beyond 72 h both go on from there by what is gathered after it.
+    not: `trust` (n, 16) is the share of these. Beyond 72 h what is gathered after it is added to where they lead, and
+    counts less and less: from 108 h on only the own rates speak.
     """
     k = len(NEAR_H)
     now = held.gathered(near[:, :1, :], stream)
@@ -61,5 +63,7 @@ def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.nd
     rise = gained[:, :, MEDIAN - 1 : MEDIAN]
     own = middle + rise + np.sign(NORMAL) * np.sqrt((now - middle) ** 2 + (gained - rise) ** 2)
     joined = trust[:, :, None] * near + (1 - trust[:, :, None]) * held.level(own[:, :k], stream)
-    last = held.gathered(joined[:, -1:], stream)
-    return np.concatenate([joined, held.level(last + own[:, k:] - own[:, k - 1 : k], stream)], axis=1)
+    after = held.gathered(joined[:, -1:], stream) + own[:, k:] - own[:, k - 1 : k]
+    left = np.clip((FORGOTTEN_H - FAR_H) / (FORGOTTEN_H - NEAR_H[-1]), 0, 1)[None, :, None]
+    far = held.level(left * after + (1 - left) * own[:, k:], stream)
+    return np.concatenate([joined, np.maximum(far, joined[:, -1:])], axis=1)
