@@ -19,6 +19,8 @@ class ModelSettings(BaseModel):
     learning_rate: float = Field(default=0.08, gt=0, le=1)
     leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
     networks: int = Field(default=4, gt=0, description="neural networks beside the boosters")
+    epochs: int = Field(default=12, gt=0, description="times that networks see each example, at least 200 steps")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="share of a network's units left out at each step")
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
     outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
     strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which a bin is unknown")
