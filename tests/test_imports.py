@@ -69,6 +69,10 @@ def test_bentoml_is_imported_only_in_serving() -> None:
     assert importers("bentoml", ("data", "training")) == set()
 
 
+def test_optuna_is_imported_only_where_settings_are_searched() -> None:
+    assert importers("optuna") == {"training/search.py"}
+
+
 def test_dask_is_imported_nowhere_yet() -> None:
     assert importers("dask") == set()
     assert importers("distributed") == set()

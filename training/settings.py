@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.errors import InputError
 
 
 class ModelSettings(BaseModel):
@@ -35,3 +39,20 @@ class ModelSettings(BaseModel):
             "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 127,
             "extra_trees": True,
         }  # fmt: skip
+
+
+def read_model_settings(path: Path | None, country: str | None) -> ModelSettings:
+    """The settings of a JSON file (None: the defaults), for this country where one is named. Raises InputError."""
+    given: dict[str, Any] = {}
+    try:
+        if path is not None:
+            given = dict(json.loads(path.read_text()))
+        return ModelSettings(**{**given, **({"country": country} if country else {})})
+    except (OSError, ValueError, TypeError) as error:
+        said = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        raise InputError(
+            f"The settings in {path} cannot be used ({' '.join([*map(str, said['loc']), said['msg']])})",
+            expected=f"a JSON object with some of {', '.join(ModelSettings.model_fields)}",
+            remedy="Correct it, or let `brimcast training tune --out` write one.",
+            example='{"trees": 200, "learning_rate": 0.05}',
+        ) from error

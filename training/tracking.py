@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from data.errors import InputError
+from data.history import History
 from data.settings import Settings
 from training.artifact import git_commit
 from training.model_card import description, markdown
@@ -38,6 +39,7 @@ ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # its own 7 keep a service waiting for minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",  # seconds
     "GIT_PYTHON_REFRESH": "quiet",
 }
 METRICS_AT_ONCE = 1000
@@ -64,12 +66,13 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
     """
     mlflow, client = connect(settings)
     model, card = candidate.model, {"git_commit": git_commit(), **candidate.model.card}
-    with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
+    with answering(settings), used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
         run_name = f"{name} until {card['trained_until']}"
-        with mlflow.start_run(experiment_id=_experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:
+        with mlflow.start_run(experiment_id=experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:
             run_id: str = run.info.run_id
             client.log_batch(run_id, metrics=_metrics(mlflow, candidate), params=_params(mlflow, candidate))
-            mlflow.log_input(*_dataset(candidate))
+            made, about = dataset(candidate.history, candidate.source, candidate.fingerprint)
+            mlflow.log_input(made, "training", about)
             for title, figure in candidate.figures.items():
                 mlflow.log_figure(figure, f"figures/{title}.png")
             if candidate.scores is not None:
@@ -109,7 +112,7 @@ def find(name: str, wanted: str | int, settings: Settings) -> Registered | None:
     if not begun(settings):
         return None
     mlflow, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         try:
             if isinstance(wanted, int):
                 found = client.get_model_version(name, str(wanted))
@@ -128,21 +131,21 @@ def find(name: str, wanted: str | int, settings: Settings) -> Registered | None:
 def set_alias(name: str, alias: str, number: int, settings: Settings) -> None:
     """Point `alias` at a version, away from where it pointed before."""
     _, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         client.set_registered_model_alias(name, alias, str(number))
 
 
 def remove_alias(name: str, alias: str, settings: Settings) -> None:
     """Let `alias` point nowhere."""
     _, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         client.delete_registered_model_alias(name, alias)
 
 
 def download(registered: Registered, folder: Path, settings: Settings) -> None:
     """Write a version's own files (those that `FillModel.load` reads) into `folder`, which must not exist yet."""
     mlflow, client = connect(settings)
-    with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    with answering(settings), used(mlflow, settings), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         uri = client.get_model_version_download_uri(registered.name, str(registered.version))
         whole = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
         flavor = mlflow.models.Model.load(str(whole)).flavors.get("python_function", {})
@@ -178,12 +181,12 @@ def connect(settings: Settings) -> tuple[Any, Any]:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if path := _sqlite_file(settings):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _answering(settings):
+    with answering(settings):
         return mlflow, mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
 
 
 @contextmanager
-def _answering(settings: Settings) -> Iterator[None]:
+def answering(settings: Settings) -> Iterator[None]:
     """Turn what MLflow and its database raise into RegistryError."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -202,7 +205,7 @@ def _answering(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
+def used(mlflow: Any, settings: Settings) -> Iterator[None]:
     """MLflow's fluent calls go to our store inside the block, and where they went before after it."""
     before = os.environ.get("MLFLOW_TRACKING_URI")  # MLflow keeps there what was set, also by a call
     mlflow.set_tracking_uri(settings.tracking_uri)
@@ -212,7 +215,7 @@ def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def _experiment(client: Any, settings: Settings) -> str:
+def experiment(client: Any, settings: Settings) -> str:
     """Our experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
     known = client.get_experiment_by_name(EXPERIMENT)
     if known is not None:
@@ -237,25 +240,24 @@ def _metrics(mlflow: Any, candidate: Candidate) -> list[Any]:
     return metrics[:METRICS_AT_ONCE]
 
 
-def _dataset(candidate: Candidate) -> tuple[Any, str, dict[str, str]]:
-    """The training data as MLflow's dataset input: its fingerprint as digest, its span and size as tags."""
+def dataset(history: History, source: str, fingerprint: str) -> tuple[Any, dict[str, str]]:
+    """Readings as MLflow's dataset input: their fingerprint as digest, their span and size as tags."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.types import ColSpec, Schema
 
-    frame = candidate.history.readings.frame
-    source = CodeDatasetSource({"readings": candidate.source})
+    frame = history.readings.frame
     columns = Schema([ColSpec(_kind(frame[column]), column) for column in frame.columns])
-    dataset = MetaDataset(source, name="readings", digest=candidate.fingerprint, schema=columns)
-    first, last = candidate.history.span or ("", "")
+    made = MetaDataset(CodeDatasetSource({"readings": source}), name="readings", digest=fingerprint, schema=columns)
+    first, last = history.span or ("", "")
     tags = {
         "span_start": str(first),
         "span_end": str(last),
         "readings": str(len(frame)),
-        "bins": str(len(candidate.history.bins.unique)),
-        "reported_emptyings": str(len(candidate.history.emptyings)),
+        "bins": str(len(history.bins.unique)),
+        "reported_emptyings": str(len(history.emptyings)),
     }
-    return dataset, "training", tags
+    return made, tags
 
 
 def _signature(mlflow: Any, windows: pd.DataFrame, folder: Path) -> Any:

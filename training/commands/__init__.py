@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from data.console import make_app, run
-from training.commands import backtest, compare, fit, forecast, promote, rollback
+from training.commands import backtest, compare, fit, forecast, promote, rollback, tune
 
-app = make_app("training", "Models: fit, backtest, forecast, compare, promote, rollback.")
+app = make_app("training", "Models: fit, tune, backtest, forecast, compare, promote, rollback.")
 app.command(epilog=fit.EXAMPLE)(fit.fit)
+app.command(epilog=tune.EXAMPLE)(tune.tune)
 app.command(epilog=backtest.EXAMPLE)(backtest.backtest)
 app.command(epilog=forecast.EXAMPLE)(forecast.forecast)
 app.command(epilog=compare.EXAMPLE)(compare.compare)

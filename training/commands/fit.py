@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
@@ -22,6 +23,9 @@ def fit(
         pd.Timestamp | None,
         typer.Option(parser=time_of, metavar="TIME", help="Learn only from what was heard by then."),
     ] = None,
+    given: Annotated[
+        Path | None, typer.Option("--settings", help="How to fit, as `tune --out` writes it: .json.")
+    ] = None,
     name: Name = NAME,
     no_scores: Annotated[
         bool, typer.Option("--no-scores", help="Skip scoring, and the second fit it may need.")
@@ -41,13 +45,13 @@ def fit(
     from training.candidate import fit_candidate
     from training.registry import check_name, enter
     from training.scorecard import card_text, scores_text
-    from training.settings import ModelSettings
+    from training.settings import read_model_settings
 
     check_name(name)
     settings = read_settings(country=country)
+    how = read_model_settings(given, settings.country)
     history = read_history(readings, bins, emptyings, timezone, map)
     with working("Fitting") as say:
-        how = ModelSettings(country=settings.country)
         candidate = fit_candidate(
             history,
             source_of(readings),

@@ -1,0 +1,98 @@
+"""A run of MLflow while it goes on: it nests, is tagged with its kind, and watches the machine that works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from data.history import History
+from data.settings import Settings
+from training.artifact import git_commit
+from training.tracking import answering, connect, dataset, experiment, used
+
+KIND = "kind"
+KINDS = ("fit", "score", "tune", "trial", "monitor")
+"""What a run did, in its tag `kind`: `tags.kind = 'fit'` finds all fits."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been opened."""
+
+    run_id: str
+    settings: Settings
+
+    def log(
+        self,
+        *,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, object] | None = None,
+        step: int = 0,
+    ) -> None:
+        """Add to the run, in one request. Raises RegistryError."""
+        mlflow, client = connect(self.settings)
+        entities = mlflow.entities
+        now_ms = int(time.time() * 1000)
+        with answering(self.settings):
+            client.log_batch(
+                self.run_id,
+                params=[entities.Param(name, str(value)) for name, value in (params or {}).items()],
+                metrics=[entities.Metric(name, value, now_ms, step) for name, value in (metrics or {}).items()],
+                tags=[entities.RunTag(name, str(value)) for name, value in (tags or {}).items()],
+            )
+
+    def table(self, frame: pd.DataFrame, name: str) -> None:
+        """Keep a table as the artifact `name`.json, which MLflow shows under Evaluations of runs side by side."""
+        _, client = connect(self.settings)
+        with answering(self.settings):
+            client.log_table(self.run_id, frame, f"{name}.json")
+
+    def keep(self, content: Mapping[str, Any], name: str) -> None:
+        """Keep a mapping as the artifact `name`.json."""
+        _, client = connect(self.settings)
+        with answering(self.settings):
+            client.log_dict(self.run_id, dict(content), f"{name}.json")
+
+    def data(self, history: History, source: str, context: str, fingerprint: str | None = None) -> None:
+        """Say on which readings the innermost open run works; context: training, evaluation or monitoring."""
+        mlflow, _ = connect(self.settings)
+        made, tags = dataset(history, source, fingerprint or history.fingerprint())
+        with answering(self.settings):
+            mlflow.log_input(made, context, tags)
+
+
+@contextmanager
+def running(
+    title: str,
+    kind: str,
+    settings: Settings,
+    *,
+    tags: Mapping[str, object] | None = None,
+    parent: Run | None = None,
+    system: bool = False,
+) -> Iterator[Run]:
+    """A run around the block, finished or failed as the block is; nested under `parent`.
+
+    system: how busy the machine is, every few seconds, as metrics system/…. Raises RegistryError.
+    """
+    mlflow, client = connect(settings)
+    told = {KIND: kind, "git_commit": git_commit() or "unknown", **{n: str(v) for n, v in (tags or {}).items()}}
+    with (
+        answering(settings),
+        used(mlflow, settings),
+        mlflow.start_run(
+            experiment_id=experiment(client, settings),
+            run_name=title,
+            tags=told,
+            nested=True,
+            parent_run_id=parent.run_id if parent else None,
+            log_system_metrics=system,
+        ) as opened,
+    ):
+        yield Run(opened.info.run_id, settings)
