@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from data.tables import GIVEN
@@ -27,6 +28,16 @@ class Given:
         for name in TIMES:
             known[name] = pd.to_datetime(known[name], utc=True).astype("datetime64[us, UTC]")
         return cls(GIVEN.validate(known))
+
+    @classmethod
+    def of(
+        cls, forecasts: pd.DataFrame, full_pct: np.ndarray, role: str, name: str, version: str, now: pd.Timestamp
+    ) -> Given:
+        """The rows of a forecasts table that hold numbers: told now, of bins full at `full_pct` (n,), by this model."""
+        told = forecasts.drop(columns="model_version").assign(
+            role=role, model_name=name, model_version=version, full_pct=full_pct, given_at=now
+        )
+        return cls.checked(told[told["p_full"].notna()])
 
     def of_role(self, role: str) -> Given:
         """Only those of this role."""
