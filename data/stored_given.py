@@ -1,4 +1,4 @@
-"""Forecasts given, in the store: append-only, and of each bin, hour and horizon one by a role and model, the first told.
+"""Forecasts given, in the store: append-only; of each bin, hour and horizon one by a role and model, the first told.
 
 So whoever asks again, and however many processes answer, the table grows by the hour and not by the question.
 """
@@ -16,13 +16,11 @@ from data.given import Given
 from data.stored import BATCH, Stored
 from data.tables import GIVEN
 
-HOUR = pd.Timedelta(hours=1)
-
 
 def put_given(connection: sa.Connection, given: Given) -> Stored:
     """Add forecasts in the caller's transaction; those of a bin, hour, horizon, role and model that it has stay."""
-    frame = given.frame
-    frame = frame.assign(hour=frame["as_of"].dt.floor("h"), horizon_h=(frame["at"] - frame["as_of"]) / HOUR)
+    frame, ahead = given.frame, given.frame["at"] - given.frame["as_of"]
+    frame = frame.assign(hour=frame["as_of"].dt.floor("h"), horizon_h=ahead.dt.total_seconds() / 3600)
     parts = (frame.iloc[start : start + BATCH] for start in range(0, len(frame), BATCH))
     accepted = sum(insert(connection, schema.GIVEN, part) for part in parts)
     return Stored(accepted, len(frame) - accepted)

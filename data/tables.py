@@ -100,7 +100,7 @@ GIVEN = pa.DataFrameSchema(
         "model_version": _column(str, "and its version; of a baseline nothing", required=True),
         "given_at": _column(UTC, "when it was told, UTC", required=True),
         **{
-            f"q{level:02d}": _column(float, "percent not exceeded with this probability", required=True, checks=_PERCENT)
+            f"q{level:02d}": _column(float, "percent, not exceeded so often", required=True, checks=_PERCENT)
             for level in (5, *range(10, 100, 10), 95)
         },
         "mean": _column(float, "expected percent", required=True, checks=_PERCENT),

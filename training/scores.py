@@ -42,8 +42,9 @@ def auc(probability: np.ndarray, event: np.ndarray) -> float:
 def row_scores(windows: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
     """Scores of each labelled window (bin_id, as_of, at, horizon_h, y; further columns are carried along).
 
-    Full is `full_pct`, where the windows have it, else 95. A window without a forecast, or with an empty one, is scored as the uninformative forecast (deciles 10, 20 … 90,
-    p_full one half) and marked `missing`. Raises InputError where forecasts break the contract.
+    Full is at `full_pct` where the windows have it, else at 95. A window without a forecast, or with an empty one, is
+    scored as the uninformative forecast (deciles 10, 20 … 90, p_full one half) and marked `missing`. Raises InputError
+    where forecasts break the contract.
     """
     _check(forecasts)
     numbers = forecasts[[*KEY, *DECILES, *(["p_full"] if "p_full" in forecasts else [])]]

@@ -100,7 +100,7 @@ def test_full_is_what_the_bin_counted_as_full_when_the_forecast_was_given() -> N
     )
     windows = pd.DataFrame({"bin_id": ["a", "a"], "as_of": start + 12 * hours[1]})
     windows["at"] = windows["as_of"] + pd.to_timedelta([6, 12], unit="h")
-    levels = {name: 50.0 for name in ("q05", *(f"q{p}" for p in range(10, 100, 10)), "q95", "mean")}
+    levels = dict.fromkeys(("q05", *(f"q{p}" for p in range(10, 100, 10)), "q95", "mean"), 50.0)
     made = windows.assign(**levels, p_full=1.0, status="ok", model_version="7")
     told = Given.of(made, np.array([60.0, 95.0]), "champion", "brimcast", "7", start)
     rows = score_given(told, history, start + WEEK).rows
