@@ -64,9 +64,9 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
     """
     mlflow, client = connect(settings)
     model, card = candidate.model, {"git_commit": git_commit(), **candidate.model.card}
-    with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
+    with answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
         run_name = f"{name} until {card['trained_until']}"
-        with mlflow.start_run(experiment_id=_experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:
+        with mlflow.start_run(experiment_id=experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:
             run_id: str = run.info.run_id
             client.log_batch(run_id, metrics=_metrics(mlflow, candidate), params=_params(mlflow, candidate))
             mlflow.log_input(*_dataset(candidate))
@@ -109,7 +109,7 @@ def find(name: str, wanted: str | int, settings: Settings) -> Registered | None:
     if not begun(settings):
         return None
     mlflow, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         try:
             if isinstance(wanted, int):
                 found = client.get_model_version(name, str(wanted))
@@ -128,21 +128,21 @@ def find(name: str, wanted: str | int, settings: Settings) -> Registered | None:
 def set_alias(name: str, alias: str, number: int, settings: Settings) -> None:
     """Point `alias` at a version, away from where it pointed before."""
     _, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         client.set_registered_model_alias(name, alias, str(number))
 
 
 def remove_alias(name: str, alias: str, settings: Settings) -> None:
     """Let `alias` point nowhere."""
     _, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         client.delete_registered_model_alias(name, alias)
 
 
 def download(registered: Registered, folder: Path, settings: Settings) -> None:
     """Write a version's own files (those that `FillModel.load` reads) into `folder`, which must not exist yet."""
     mlflow, client = connect(settings)
-    with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    with answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         uri = client.get_model_version_download_uri(registered.name, str(registered.version))
         whole = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
         flavor = mlflow.models.Model.load(str(whole)).flavors.get("python_function", {})
@@ -178,12 +178,12 @@ def connect(settings: Settings) -> tuple[Any, Any]:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if path := _sqlite_file(settings):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _answering(settings):
+    with answering(settings):
         return mlflow, mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
 
 
 @contextmanager
-def _answering(settings: Settings) -> Iterator[None]:
+def answering(settings: Settings) -> Iterator[None]:
     """Turn what MLflow and its database raise into RegistryError."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -212,14 +212,14 @@ def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def _experiment(client: Any, settings: Settings) -> str:
-    """Our experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
-    known = client.get_experiment_by_name(EXPERIMENT)
+def experiment(client: Any, settings: Settings, name: str = EXPERIMENT) -> str:
+    """The experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
+    known = client.get_experiment_by_name(name)
     if known is not None:
         return str(known.experiment_id)
     served = urlsplit(settings.tracking_uri).scheme in ("http", "https", "databricks")
     location = None if served else (settings.home / "artifacts").as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    return str(client.create_experiment(name, artifact_location=location))
 
 
 def _tags(card: dict[str, Any]) -> dict[str, str]:

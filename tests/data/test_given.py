@@ -1,8 +1,15 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from pandera.errors import SchemaError
 
+from data import retention
+from data.bins import Bins
 from data.given import Given
+from data.renaming import rename_bin
+from data.retention import prune_store
+from data.retiring import retire_bins
 from data.store import Store, Stored
 from data.tables import GIVEN
 
@@ -66,3 +73,25 @@ def test_what_is_given_changes_no_version_of_a_bin(store: Store) -> None:
 def test_what_is_no_forecast_is_refused(column: str, wrong: object) -> None:
     with pytest.raises(SchemaError):
         Given.checked(given("a").frame.assign(**{column: wrong}))
+
+
+def test_old_forecasts_are_pruned_hour_by_hour_and_those_of_a_dry_run_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 3)
+    for hours in range(8):
+        store.put_given(given("a", "b", as_of=NOON - pd.Timedelta(hours=hours)))
+    keep, before = NOON - pd.Timedelta(hours=2), NOON - pd.Timedelta(days=60)
+    told = prune_store(store.connections, before, NOON, given_before=keep, dry_run=True)
+    assert (told.forecasts, len(read(store))) == (20, 32)
+    assert prune_store(store.connections, before, NOON, given_before=keep).forecasts == 20
+    assert read(store)["as_of"].min() == keep
+    assert prune_store(store.connections, before, NOON).forecasts == 0
+
+
+def test_forecasts_follow_a_bin_that_is_renamed_and_go_with_one_that_is_retired(store: Store, tmp_path: Path) -> None:
+    store.put_bins(Bins.named(["old", "gone"]))
+    store.put_given(given("old", "gone"))
+    rename_bin(store.connections, "old", "new")
+    retire_bins(store, ["gone"], tmp_path / "out")
+    assert read(store)["bin_id"].tolist() == ["new", "new"]
