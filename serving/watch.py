@@ -1,5 +1,4 @@
-"""The watch: one child process a service copies each new champion here, as soon as it is promoted, and has forecasts
-scored when they are due (`serving.scorer`).
+"""The watch: one child process a service copies each new champion here, and has forecasts scored (`scorer.py`).
 
 MLflow takes 165 MB and seconds to import, and its calls may hang for a minute: no worker should. What the watch finds
 it tells in a file that every worker reads, and counts in the metrics that all processes of the service share.
