@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 SHOWN = ["n", "bins", "missing", "crps", "mae", "bias", "cover80", "width80", "brier", "auc"]
+LIVE = ["n", "bins", "crps", "mae", "cover80", "brier"]
 LEGEND = (
     "crps, mae, bias, width80: percentage points of fill; cover80: share inside the 80% interval; brier, auc: of p_full"
 )
@@ -53,6 +54,28 @@ def comparison_text(table: pd.DataFrame) -> str:
             f"CRPS over that of {table.index[0]}, with its 95% interval (below 1: better):\n{_text(ratio)}",
         ]
     )
+
+
+def live_text(card: Mapping[str, Any]) -> str:
+    """The scorecard of forecasts that were given (`live_scorecard.scorecard`): by horizon, and by model."""
+    aside = ", ".join(f"{n:,} {reason}" for reason, n in card["unscored"].items()) or "none"
+    head = (
+        f"{card['given']:,} forecasts given since {card['since'][:16]} UTC: {card['scored']:,} scored, "
+        f"{card['not_yet_due']:,} not yet due, left out: {aside}"
+    )
+    if not card["scored"]:
+        return head
+    lines = [("all", part) for part in (*card["by_horizon"], card["overall"])]
+    lines += [(f"{m['role']} {m['model_version']}", m["overall"]) for m in card["by_model"]]
+    table = pd.DataFrame([_live_line(name, part) for name, part in lines]).set_index(["model", "horizon_h"])
+    return f"{head}\n{_text(table)}\n{LEGEND}; skill: CRPS saved against {card['against']}, on the same windows"
+
+
+def _live_line(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    horizon = part["horizon_h"]
+    line = {"model": name, "horizon_h": "overall" if horizon is None else f"{horizon:g}"}
+    base = {f"base_{measure}": (part["baseline"] or {}).get(measure) for measure in LIVE[2:]}
+    return line | {measure: part[measure] for measure in LIVE} | base | {"skill": part["skill"]}
 
 
 def _text(frame: pd.DataFrame) -> str:

@@ -215,14 +215,14 @@ def used(mlflow: Any, settings: Settings) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def experiment(client: Any, settings: Settings) -> str:
-    """Our experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
-    known = client.get_experiment_by_name(EXPERIMENT)
+def experiment(client: Any, settings: Settings, name: str = EXPERIMENT) -> str:
+    """The experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
+    known = client.get_experiment_by_name(name)
     if known is not None:
         return str(known.experiment_id)
     served = urlsplit(settings.tracking_uri).scheme in ("http", "https", "databricks")
     location = None if served else (settings.home / "artifacts").as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    return str(client.create_experiment(name, artifact_location=location))
 
 
 def _tags(card: dict[str, Any]) -> dict[str, str]:
