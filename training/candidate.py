@@ -38,7 +38,7 @@ class Candidate:
 
     history: what was heard by `until`, the moment up to which the model learned; source: where the readings came from;
     rows: `scores.row_scores` with the bin's stream, None where nothing could be scored; scored_on: those windows, in
-    words.
+    words; rehearsal: the model that was scored where no window was left for the model itself.
     """
 
     model: FillModel
@@ -49,6 +49,7 @@ class Candidate:
     rows: pd.DataFrame | None
     scored_on: str
     figures: dict[str, Figure] = field(default_factory=dict)
+    rehearsal: FillModel | None = None
 
     @property
     def scores(self) -> pd.DataFrame | None:
@@ -111,6 +112,7 @@ def fit_candidate(
         return candidate
     say("the same without the last 14 days, to score it on them")
     rehearsal = FillModel.fit(past, until=start, progress=lambda step: None, **how)
+    candidate = replace(candidate, rehearsal=rehearsal)
     return _scored(candidate, rehearsal, past, start, end, "held-back", against, say)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from training.verdict import Verdict
 
 SHOWN = ["n", "bins", "missing", "crps", "mae", "bias", "cover80", "width80", "brier", "auc"]
 LEGEND = (
@@ -53,6 +57,39 @@ def comparison_text(table: pd.DataFrame) -> str:
             f"CRPS over that of {table.index[0]}, with its 95% interval (below 1: better):\n{_text(ratio)}",
         ]
     )
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """The checks of a challenger: both, the change with its bounds, what was allowed, and what speaks against it."""
+    table = verdict.table
+    share = table["check"] == "CRPS"
+    shown = table[["check", "of", "windows"]].copy()
+    shown["champion"], shown["challenger"] = table["champion"].map(_number), table["challenger"].map(_number)
+    for name in ("change", "low", "high"):
+        shown[name] = [
+            _percent(v) if relative else _number(v, "+") for v, relative in zip(table[name], share, strict=True)
+        ]
+    shown["limit"] = table["limit"]
+    shown[""] = table["passed"].map({True: "passed", False: "REFUSED"})
+    for name in ("check", "of", "limit"):
+        wide = int(shown[name].str.len().max())
+        shown[name] = shown[name].str.ljust(wide)
+        shown = shown.rename(columns={name: name.ljust(wide)})
+    lines = [
+        shown.to_string(index=False),
+        "CRPS: percentage points of fill; low, high: 95% bounds of the change, of all slices together",
+        f"Asked on windows from {verdict.start:%Y-%m-%d %H:%M} to {verdict.end:%Y-%m-%d %H:%M} UTC:",
+        f"{verdict.judged[0]}, against {verdict.judged[1]}",
+    ]
+    return "\n".join([*lines, *(f"- {words}" for words in verdict.reasons)])
+
+
+def _number(value: float, sign: str = "") -> str:
+    return "-" if np.isnan(value) else f"{value:{sign}.3f}"
+
+
+def _percent(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.1%}"
 
 
 def _text(frame: pd.DataFrame) -> str:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from data.errors import InputError
 from data.settings import Settings
-from training.artifact import git_commit
+from training.artifact import git_commit, sha256_lines
 from training.model_card import description, markdown
 from training.pyfunc import PARAMETERS, _load_pyfunc, example_windows, save_example
 
@@ -41,6 +41,7 @@ ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 METRICS_AT_ONCE = 1000
+REHEARSAL = "rehearsal"
 
 
 class RegistryError(InputError):
@@ -66,7 +67,9 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
     model, card = candidate.model, {"git_commit": git_commit(), **candidate.model.card}
     with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
         run_name = f"{name} until {card['trained_until']}"
-        with mlflow.start_run(experiment_id=_experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:
+        with mlflow.start_run(
+            experiment_id=experiment_of(client, settings), run_name=run_name, tags=_tags(card)
+        ) as run:
             run_id: str = run.info.run_id
             client.log_batch(run_id, metrics=_metrics(mlflow, candidate), params=_params(mlflow, candidate))
             mlflow.log_input(*_dataset(candidate))
@@ -78,7 +81,11 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
             mlflow.log_text(markdown(card), "model_card.md")
             folder = Path(scratch) / "model"
             model.save(folder)
+            mlflow.log_text(sha256_lines(folder), "model.sha256")
             save_example(folder, candidate.history, candidate.until)
+            if candidate.rehearsal is not None:
+                candidate.rehearsal.save(Path(scratch) / REHEARSAL)
+                mlflow.log_artifacts(str(Path(scratch) / REHEARSAL), REHEARSAL)
             windows = example_windows(candidate.history, candidate.until)
             logged = mlflow.pyfunc.log_model(
                 name="model",
@@ -155,6 +162,16 @@ def download(registered: Registered, folder: Path, settings: Settings) -> None:
         shutil.move(whole / flavor["data"], folder)
 
 
+def download_rehearsal(registered: Registered, folder: Path, settings: Settings) -> bool:
+    """Write the rehearsal that was scored in place of a version into `folder`; False where its run keeps none."""
+    with session(settings) as (mlflow, client):
+        if not client.list_artifacts(registered.run_id, REHEARSAL):
+            return False
+        uri = f"runs:/{registered.run_id}/{REHEARSAL}"
+        shutil.move(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder.parent)), folder)
+    return True
+
+
 def begun(settings: Settings) -> bool:
     """Whether there is a registry to ask: a SQLite file that is missing would be made by asking."""
     path = _sqlite_file(settings)
@@ -180,6 +197,14 @@ def connect(settings: Settings) -> tuple[Any, Any]:
         path.parent.mkdir(parents=True, exist_ok=True)
     with _answering(settings):
         return mlflow, mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+
+
+@contextmanager
+def session(settings: Settings) -> Iterator[tuple[Any, Any]]:
+    """MLflow and its client; inside, its fluent calls go to our store, and what it raises is RegistryError."""
+    mlflow, client = connect(settings)
+    with _answering(settings), _used(mlflow, settings):
+        yield mlflow, client
 
 
 @contextmanager
@@ -212,7 +237,7 @@ def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def _experiment(client: Any, settings: Settings) -> str:
+def experiment_of(client: Any, settings: Settings) -> str:
     """Our experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
     known = client.get_experiment_by_name(EXPERIMENT)
     if known is not None:
