@@ -103,25 +103,70 @@ class WeekdayRate:
         return np.where(np.isnan(level), moment.overdue, reached >= moment.full_pct - self.parameter)
 
 
+class Chances(Protocol):
+    """Who tells how likely bins are full."""
+
+    def p_full(self, moment: Moment, at_us: np.ndarray) -> np.ndarray:
+        """(r, m) probability that the moment's bins are full at `at_us` (r, m), absent an emptying; NaN: no idea."""
+        ...
+
+
 @dataclass(frozen=True)
-class Risk:
-    """Bins whose probability of being full before the next opportunity exceeds `parameter`, by a forecaster."""
+class Forecasts:
+    """The chances that a forecaster sees, asked with what was known when it was decided."""
 
     forecaster: Forecaster
+
+    def p_full(self, moment: Moment, at_us: np.ndarray) -> np.ndarray:
+        """See `Chances`."""
+        each = at_us.shape[1]
+        windows = pd.DataFrame(
+            {
+                "bin_id": pd.Series(np.repeat(moment.bin_ids, each), dtype="str"),
+                "as_of": _utc(np.repeat(moment.decided_us, each)),
+                "at": _utc(at_us.ravel()),
+            }
+        )
+        made = self.forecaster.forecast_windows(moment.history, windows)
+        return made["p_full"].to_numpy(float).reshape(at_us.shape)
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Bins whose probability of being full before the next opportunity exceeds `parameter`."""
+
+    chances: Chances
     family: str
     parameter: float
 
     def pick(self, moment: Moment) -> np.ndarray:
-        """By `p_full` alone, asked with what was known when it was decided."""
-        windows = pd.DataFrame(
-            {
-                "bin_id": pd.Series(moment.bin_ids, dtype="str"),
-                "as_of": _utc(moment.decided_us),
-                "at": _utc(moment.next_us),
-            }
-        )
-        p_full = self.forecaster.forecast_windows(moment.history, windows)["p_full"].to_numpy(float)
+        """By `p_full` alone; bins of which nobody has an idea by what they usually take to fill."""
+        p_full = self.chances.p_full(moment, moment.next_us[:, None])[:, 0]
         return np.where(np.isnan(p_full), moment.overdue, p_full > self.parameter)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Bins for which coming is worth it, where an hour of overflow costs as much as `parameter` emptyings.
+
+    To wait for the next opportunity costs the hours that the bin is expected to be full by then. It saves that part of
+    an emptying by which the cycle gets longer: much for a bin that fills in a day, little for one that takes weeks. So
+    slow bins are emptied at a lower risk than fast ones.
+    """
+
+    chances: Chances
+    family: str
+    parameter: float
+
+    def pick(self, moment: Moment) -> np.ndarray:
+        """By the hours full between the opportunities, from `p_full` at five moments."""
+        gap_us = moment.next_us - moment.at_us
+        at_us = moment.at_us[:, None] + (gap_us[:, None] * np.linspace(0, 1, 5)).astype(np.int64)
+        p_full = self.chances.p_full(moment, at_us)
+        hours = gap_us / HOUR_US
+        full_h = np.trapezoid(p_full, axis=1) / 4 * hours
+        saved = hours / np.maximum(moment.usual_h, hours)
+        return np.where(np.isnan(full_h), moment.overdue, full_h * self.parameter > saved)
 
 
 @dataclass(frozen=True)

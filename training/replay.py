@@ -15,7 +15,7 @@ from training.deposits import Deposits
 from training.evidence import DRAWS, interval
 from training.frontier import least
 from training.opportunities import NEVER, Rounds
-from training.policies import ALWAYS, Always, EveryDays, Foresight, OwnInterval, Policy, Risk, Threshold, WeekdayRate
+from training.policies import ALWAYS, Always, EveryDays, Forecasts, Foresight, OwnInterval, Policy, Risk, Threshold, WeekdayRate
 from training.practice import known_by
 from training.rules import fleet_weekly
 from training.weekly import Weekly
@@ -153,7 +153,7 @@ def replay(
     rates = fleet_weekly(known_by(history, start)[0], 24)
     policies: list[Policy] = [Always(), *(EveryDays(float(k)) for k in DAYS), *(OwnInterval(p) for p in FILLS_PCT)]
     policies += [*(Threshold(p) for p in LEVELS_PCT), *(WeekdayRate(rates, p) for p in MARGINS_PCT)]
-    policies += [Risk(asked, name, risk) for name, asked in forecasters.items() for risk in risks]
+    policies += [Risk(Forecasts(asked), name, risk) for name, asked in forecasters.items() for risk in risks]
     policies += [*(Foresight(slack) for slack in SLACKS_H), *more]
     usual_h = _usual_h(stage.scene, rates)
     outcomes = [stage.as_it_was()]
