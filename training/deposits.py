@@ -23,6 +23,7 @@ APART_PCT = 1000.0
 SIDE, SIDE_H = 5, 48.0
 SMALL_PCT, SMALL_NOISES = 6.0, 3.0
 SILENT_H, MISSED_SHARE = 6.0, 0.6
+PACE_PRIOR_PCT = 20.0
 STUCK_CHANCE, STUCK_LEAST = 1e-4, 8
 EMPTY_MOST_PCT = 30.0
 RIM_TOP_PCT = 100.0
@@ -64,7 +65,7 @@ class Deposits:
         silent = inner & (s.measured - s.lag(s.measured, 1, 0) >= SILENT_H * HOUR_US)
         missed = silent & (rise < MISSED_SHARE * expected - SMALL_PCT)  # emptied, and nobody saw it
         filled = cycles.begins | missed | (hidden & (rise < expected))
-        rise = np.where(filled, expected, np.where(inner, rise, 0.0))
+        rise = np.where(filled, expected * _pace(cycles, rise, expected, inner & ~filled), np.where(inner, rise, 0.0))
         thrown = _running(rise, s.offsets)
         # Within a cycle the base stays: above the rim the level goes on rising by what is filled in.
         begin = np.maximum.accumulate(np.where(inner & ~missed, 0, np.arange(len(level))))
@@ -160,6 +161,16 @@ def _levels(cycles: Cycles) -> np.ndarray:
     apart = APART_PCT * cycles.cycle
     fill = np.clip(cycles.sequences.fill / MILLI, 0.0, RIM_TOP_PCT)
     return np.asarray(isotonic_regression(fill + apart).x) - apart if len(fill) else fill
+
+
+def _pace(cycles: Cycles, rise: np.ndarray, expected: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """(n,) rise over expected rise so far in the fill cycle: what overfills a bin is a busier day than others."""
+    cycle = cycles.cycle - 1
+
+    def of_cycle(values: np.ndarray) -> np.ndarray:
+        return np.bincount(cycle, weights=np.where(told, values, 0.0))[cycle]
+
+    return (of_cycle(rise) + PACE_PRIOR_PCT) / (of_cycle(expected) + PACE_PRIOR_PCT)
 
 
 def _expected(history: History, ids: np.ndarray, cycles: Cycles) -> np.ndarray:
