@@ -70,9 +70,7 @@ class Deposits:
         # Within a cycle the base stays: above the rim the level goes on rising by what is filled in.
         begin = np.maximum.accumulate(np.where(inner & ~missed, 0, np.arange(len(level))))
         base = (level - thrown)[begin]
-        lines = Timelines(
-            pd.Index(archive.bin_ids), s.offsets, s.seq, s.measured, s.measured / HOUR_US, thrown
-        )
+        lines = Timelines(pd.Index(archive.bin_ids), s.offsets, s.seq, s.measured, s.measured / HOUR_US, thrown)
         return cls(lines, base, filled, _left(cycles, level, len(ids)))
 
     @classmethod
@@ -143,7 +141,7 @@ def _small_emptyings(cycles: Cycles) -> np.ndarray:
     around = {k: beside(k) for k in range(-SIDE + 1, SIDE + 1) if k} | {0: fill}
     enough = ~(np.isnan(around[SIDE]) | np.isnan(around[1 - SIDE]))
     near = s.lag(s.measured, 1 - SIDE, 0) - s.lag(s.measured, SIDE, 0) <= SIDE_H * HOUR_US
-    step = np.abs(pd.Series(np.where(enough, around[1] - fill, np.nan)))
+    step = pd.Series(np.where(enough, np.abs(around[1] - fill), np.nan))
     noise = step.groupby(s.seq).quantile(0.68).reindex(range(len(s))).fillna(0.0).to_numpy(float) / np.sqrt(2)
     drop = np.full(len(fill), 0.0)
     rows = np.flatnonzero(enough & near)
