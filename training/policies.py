@@ -146,30 +146,6 @@ class Risk:
 
 
 @dataclass(frozen=True)
-class Worth:
-    """Bins for which coming is worth it, where an hour of overflow costs as much as `parameter` emptyings.
-
-    To wait for the next opportunity costs the hours that the bin is expected to be full by then. It saves that part of
-    an emptying by which the cycle gets longer: much for a bin that fills in a day, little for one that takes weeks. So
-    slow bins are emptied at a lower risk than fast ones.
-    """
-
-    chances: Chances
-    family: str
-    parameter: float
-
-    def pick(self, moment: Moment) -> np.ndarray:
-        """By the hours full between the opportunities, from `p_full` at five moments."""
-        gap_us = moment.next_us - moment.at_us
-        at_us = moment.at_us[:, None] + (gap_us[:, None] * np.linspace(0, 1, 5)).astype(np.int64)
-        p_full = self.chances.p_full(moment, at_us)
-        hours = gap_us / HOUR_US
-        full_h = np.trapezoid(p_full, axis=1) / 4 * hours
-        saved = hours / np.maximum(moment.usual_h, hours)
-        return np.where(np.isnan(full_h), moment.overdue, full_h * self.parameter > saved)
-
-
-@dataclass(frozen=True)
 class Foresight:
     """Who knows what will be thrown in: as late as possible, with at most `parameter` hours of overflow in between.
 

@@ -88,6 +88,10 @@ class Replay:
         frame = frame.assign(bin_id=self.bin_ids[b], week=w, hours=self.hours[b, w], emptyings=count)
         return frame.assign(overflow_h=self.overflow_h.ravel(), fill_pct=fill)[frame["hours"] > 0]
 
+    def needed(self, name: str, *, excess_h: tuple[float, float] = EXCESS_H) -> float:
+        """Emptyings per bin-week of rule `name`, mean over the overflows of `against`. Raises KeyError."""
+        return float(self._needed(name, name, self._weights(0, 0), excess_h).mean())
+
     def against(
         self,
         name: str,
@@ -100,34 +104,42 @@ class Replay:
         """Emptyings of rule `name` over those of `reference`, less 1, at equal overflow.
 
         Mean over overflows from `excess_h[0]` to `excess_h[1]` hours per bin-week above collecting at every
-        opportunity. The interval draws bins and, apart from them, weeks with replacement, the same for both (the
-        pigeonhole bootstrap of Owen 2007). Raises KeyError for a rule that was not replayed.
+        opportunity; against SCHEDULE at the overflow that it had. The interval draws bins and, apart from them, weeks
+        with replacement, the same for both (the pigeonhole bootstrap of Owen 2007). NaN where the overflow is out of
+        reach. Raises KeyError for a rule that was not replayed.
         """
-        rng = np.random.default_rng(seed)
-        bins, weeks = self.hours.shape
-        of_bins = np.vstack([np.ones(bins), rng.multinomial(bins, np.full(bins, 1 / bins), draws)])
-        of_weeks = np.vstack([np.ones(weeks), rng.multinomial(weeks, np.full(weeks, 1 / weeks), draws)])
-        ours, theirs = (self._needed(rule, of_bins, of_weeks, excess_h) for rule in (name, reference))
+        weights = self._weights(draws, seed)
+        ours, theirs = (self._needed(rule, reference, weights, excess_h) for rule in (name, reference))
         ratio = ours.mean(axis=1) / theirs.mean(axis=1) - 1
-        low, high = interval(ratio[1:, None])
+        low, high = interval(ratio[1:, None]) if draws else (np.full(1, np.nan), np.full(1, np.nan))
         return Comparison(float(ratio[0]), float(low[0]), float(high[0]))
 
+    def _weights(self, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """(1 + draws, b) and (1 + draws, w): how often each bin and week is drawn; first, once each."""
+        rng = np.random.default_rng(seed)
+        bins, weeks = (np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), draws)]) for n in self.hours.shape)
+        return bins, weeks
+
     def _needed(
-        self, family: str, of_bins: np.ndarray, of_weeks: np.ndarray, excess_h: tuple[float, float]
+        self, name: str, reference: str, weights: tuple[np.ndarray, np.ndarray], excess_h: tuple[float, float]
     ) -> np.ndarray:
-        """(d, t) emptyings per bin-week at each overflow of the range, by the weights of bins (d, b) and weeks."""
+        """(d, t) emptyings per bin-week of a rule at each overflow of the range, by the weights."""
         names = self.points["family"].to_numpy(object)
-        if family not in names:
-            raise KeyError(f"{family} was not replayed, only {', '.join(dict.fromkeys(names))}")
-        members = np.flatnonzero((names == family) | (names == ALWAYS))
-        always = int(np.flatnonzero(names == ALWAYS)[0])
-        seen = np.einsum("db,bw,dw->d", of_bins, self.hours, of_weeks, optimize=True) / WEEK_H
+        for rule in (name, reference):
+            if rule not in names:
+                raise KeyError(f"{rule} was not replayed, only {', '.join(dict.fromkeys(names))}")
+        seen = np.einsum("db,bw,dw->d", weights[0], self.hours, weights[1], optimize=True) / WEEK_H
 
-        def per_week(values: np.ndarray) -> np.ndarray:
-            return np.einsum("db,pbw,dw->dp", of_bins, values, of_weeks, optimize=True) / seen[:, None]
+        def per_week(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            return np.einsum("db,pbw,dw->dp", weights[0], values[rows], weights[1], optimize=True) / seen[:, None]
 
-        allowed = per_week(self.overflow_h[[always]]) + np.linspace(*excess_h, AT_EXCESS)
-        return least(per_week(self.overflow_h[members]), per_week(self.emptyings[members]), allowed)
+        if reference == SCHEDULE:
+            allowed = per_week(self.overflow_h, names == SCHEDULE)
+        else:
+            allowed = per_week(self.overflow_h, names == ALWAYS) + np.linspace(*excess_h, AT_EXCESS)
+        # The schedule is no rule to be mixed with others; of a rule, collecting always is the far end.
+        members = (names == name) | ((names == ALWAYS) & (name != SCHEDULE))
+        return least(per_week(self.overflow_h, members), per_week(self.emptyings, members), allowed)
 
 
 def replay(
