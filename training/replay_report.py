@@ -108,8 +108,8 @@ def frontier_chart(result: Replay, forecasters: Sequence[str]) -> Card:
     ]
     parts.append(drawing.legend(plane, legend, plane.left, plane.height - 8))
     words = (
-        f"Collecting at every opportunity leaves {base:.2f} hours of overflow per bin and week; the band is {RANGE} hours "
-        f"more. The schedule as it was: {was['emptyings']:.2f} emptyings, {was['overflow_h']:.2f} hours."
+        f"Collecting at every opportunity leaves {base:.2f} hours of overflow per bin and week; the band is {RANGE} "
+        f"hours more. The schedule as it was: {was['emptyings']:.2f} emptyings, {was['overflow_h']:.2f} hours."
     )
     return Card("Emptyings against overflow", drawing.svg(plane, parts, words), words)
 

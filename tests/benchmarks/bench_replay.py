@@ -1,9 +1,10 @@
 """What policies need on simulated cities: python tests/benchmarks/bench_replay.py [bins] [days] [seeds] [examples].
 
-For each city: emptyings at equal overflow, 0.25 to 0.5 hours per bin-week above collecting at every opportunity, against
-each rule, on the true deposits; with the default lead, a day of lead, and Mon/Wed/Fri rounds. `true rates` is the same
-rule as Brimcast's, told by the oracle (data/oracle.py), which also knows the level; `true rates, level sensed` knows it
-from readings only. Then how far replay on sensor data agrees with replay on true deposits. At the end the medians.
+For each city: emptyings at equal overflow, 0.25 to 0.5 hours per bin-week above collecting at every opportunity,
+against each rule, on the true deposits; with the default lead, a day of lead, and Mon/Wed/Fri rounds. `true rates` is
+the same rule as Brimcast's, told by the oracle (data/oracle.py), which also knows the level; `true rates, level sensed`
+knows it from readings only. Then how far replay on sensor data agrees with replay on true deposits. At the end the
+medians.
 """
 
 from __future__ import annotations
