@@ -86,6 +86,15 @@ WINDOWS = pa.DataFrameSchema(
     strict=True,
 )
 
+VISITS = pa.DataFrameSchema(
+    {
+        "bin_id": _column(str, "the bin", required=True),
+        "planned_at": _column(UTC, "when a truck is to come, UTC", required=True),
+    },
+    name="visits",
+    strict=True,
+)
+
 TABLES: dict[str, pa.DataFrameSchema] = {
-    schema.name: schema for schema in (READINGS, BINS, EMPTYINGS, WEATHER, WINDOWS)
+    schema.name: schema for schema in (READINGS, BINS, EMPTYINGS, WEATHER, WINDOWS, VISITS)
 }
