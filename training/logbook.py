@@ -11,7 +11,7 @@ from training.decision import Decision
 from training.figures import change_chart
 from training.model_card import LONGEST
 from training.promotion_settings import PromotionSettings
-from training.tracking import Registered, experiment_of, session
+from training.tracking import Registered, experiment, session
 
 KIND = "decision"
 BREAK = "\n\n---\n\n"
@@ -28,9 +28,7 @@ def entered(decision: Decision, rule: PromotionSettings, settings: Settings) -> 
     challenger, verdict = decision.challenger, decision.verdict
     with session(settings) as (mlflow, client):
         title = f"{challenger.name} version {challenger.version}: {decision.outcome}"
-        with mlflow.start_run(
-            experiment_id=experiment_of(client, settings), run_name=title, tags=_tags(decision)
-        ) as run:
+        with mlflow.start_run(experiment_id=experiment(client, settings), run_name=title, tags=_tags(decision)) as run:
             client.log_batch(run.info.run_id, params=_params(mlflow, decision, rule))
             if verdict is not None:
                 mlflow.log_metrics(verdict.metrics)

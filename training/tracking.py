@@ -65,11 +65,9 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
     """
     mlflow, client = connect(settings)
     model, card = candidate.model, {"git_commit": git_commit(), **candidate.model.card}
-    with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
+    with answering(settings), used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
         run_name = f"{name} until {card['trained_until']}"
-        with mlflow.start_run(
-            experiment_id=experiment_of(client, settings), run_name=run_name, tags=_tags(card)
-        ) as run:
+        with mlflow.start_run(experiment_id=experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:
             run_id: str = run.info.run_id
             client.log_batch(run_id, metrics=_metrics(mlflow, candidate), params=_params(mlflow, candidate))
             mlflow.log_input(*_dataset(candidate))
@@ -116,7 +114,7 @@ def find(name: str, wanted: str | int, settings: Settings) -> Registered | None:
     if not begun(settings):
         return None
     mlflow, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         try:
             if isinstance(wanted, int):
                 found = client.get_model_version(name, str(wanted))
@@ -135,21 +133,21 @@ def find(name: str, wanted: str | int, settings: Settings) -> Registered | None:
 def set_alias(name: str, alias: str, number: int, settings: Settings) -> None:
     """Point `alias` at a version, away from where it pointed before."""
     _, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         client.set_registered_model_alias(name, alias, str(number))
 
 
 def remove_alias(name: str, alias: str, settings: Settings) -> None:
     """Let `alias` point nowhere."""
     _, client = connect(settings)
-    with _answering(settings):
+    with answering(settings):
         client.delete_registered_model_alias(name, alias)
 
 
 def download(registered: Registered, folder: Path, settings: Settings) -> None:
     """Write a version's own files (those that `FillModel.load` reads) into `folder`, which must not exist yet."""
     mlflow, client = connect(settings)
-    with _answering(settings), _used(mlflow, settings), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    with answering(settings), used(mlflow, settings), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         uri = client.get_model_version_download_uri(registered.name, str(registered.version))
         whole = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
         flavor = mlflow.models.Model.load(str(whole)).flavors.get("python_function", {})
@@ -195,7 +193,7 @@ def connect(settings: Settings) -> tuple[Any, Any]:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if path := _sqlite_file(settings):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _answering(settings):
+    with answering(settings):
         return mlflow, mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
 
 
@@ -203,12 +201,12 @@ def connect(settings: Settings) -> tuple[Any, Any]:
 def session(settings: Settings) -> Iterator[tuple[Any, Any]]:
     """MLflow and its client; inside, its fluent calls go to our store, and what it raises is RegistryError."""
     mlflow, client = connect(settings)
-    with _answering(settings), _used(mlflow, settings):
+    with answering(settings), used(mlflow, settings):
         yield mlflow, client
 
 
 @contextmanager
-def _answering(settings: Settings) -> Iterator[None]:
+def answering(settings: Settings) -> Iterator[None]:
     """Turn what MLflow and its database raise into RegistryError."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -227,7 +225,7 @@ def _answering(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
+def used(mlflow: Any, settings: Settings) -> Iterator[None]:
     """MLflow's fluent calls go to our store inside the block, and where they went before after it."""
     before = os.environ.get("MLFLOW_TRACKING_URI")  # MLflow keeps there what was set, also by a call
     mlflow.set_tracking_uri(settings.tracking_uri)
@@ -237,7 +235,7 @@ def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def experiment_of(client: Any, settings: Settings) -> str:
+def experiment(client: Any, settings: Settings) -> str:
     """Our experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
     known = client.get_experiment_by_name(EXPERIMENT)
     if known is not None:
