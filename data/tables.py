@@ -111,7 +111,15 @@ GIVEN = pa.DataFrameSchema(
     name="given",
     strict=True,
 )  # fmt: skip
+VISITS = pa.DataFrameSchema(
+    {
+        "bin_id": _column(str, "the bin", required=True),
+        "planned_at": _column(UTC, "when a truck is to come, UTC", required=True),
+    },
+    name="visits",
+    strict=True,
+)
 
 TABLES: dict[str, pa.DataFrameSchema] = {
-    schema.name: schema for schema in (READINGS, BINS, EMPTYINGS, WEATHER, WINDOWS)
+    schema.name: schema for schema in (READINGS, BINS, EMPTYINGS, WEATHER, WINDOWS, VISITS)
 }

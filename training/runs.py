@@ -6,18 +6,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from data.history import History
 from data.settings import Settings
 from training.artifact import git_commit
-from training.tracking import answering, connect, dataset, experiment, used
+from training.tracking import dataset, experiment, session
 
-KIND = "kind"
-KINDS = ("fit", "score", "tune", "trial", "monitor")
-"""What a run did, in its tag `kind`: `tags.kind = 'fit'` finds all fits."""
+if TYPE_CHECKING:
+    from training.candidate import Candidate
+
+TYPE = "type"
+"""The tag that says what a run did: fit, score, tune, trial, monitor; decisions of `promote` have it too."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,9 @@ class Run:
         step: int = 0,
     ) -> None:
         """Add to the run, in one request. Raises RegistryError."""
-        mlflow, client = connect(self.settings)
-        entities = mlflow.entities
         now_ms = int(time.time() * 1000)
-        with answering(self.settings):
+        with session(self.settings) as (mlflow, client):
+            entities = mlflow.entities
             client.log_batch(
                 self.run_id,
                 params=[entities.Param(name, str(value)) for name, value in (params or {}).items()],
@@ -49,21 +50,18 @@ class Run:
 
     def table(self, frame: pd.DataFrame, name: str) -> None:
         """Keep a table as the artifact `name`.json, which MLflow shows under Evaluations of runs side by side."""
-        _, client = connect(self.settings)
-        with answering(self.settings):
+        with session(self.settings) as (_, client):
             client.log_table(self.run_id, frame, f"{name}.json")
 
     def keep(self, content: Mapping[str, Any], name: str) -> None:
         """Keep a mapping as the artifact `name`.json."""
-        _, client = connect(self.settings)
-        with answering(self.settings):
+        with session(self.settings) as (_, client):
             client.log_dict(self.run_id, dict(content), f"{name}.json")
 
     def data(self, history: History, source: str, context: str, fingerprint: str | None = None) -> None:
         """Say on which readings the innermost open run works; context: training, evaluation or monitoring."""
-        mlflow, _ = connect(self.settings)
         made, tags = dataset(history, source, fingerprint or history.fingerprint())
-        with answering(self.settings):
+        with session(self.settings) as (mlflow, _):
             mlflow.log_input(made, context, tags)
 
 
@@ -81,11 +79,9 @@ def running(
 
     system: how busy the machine is, every few seconds, as metrics system/…. Raises RegistryError.
     """
-    mlflow, client = connect(settings)
-    told = {KIND: kind, "git_commit": git_commit() or "unknown", **{n: str(v) for n, v in (tags or {}).items()}}
+    told = {TYPE: kind, "git_commit": git_commit() or "unknown", **{n: str(v) for n, v in (tags or {}).items()}}
     with (
-        answering(settings),
-        used(mlflow, settings),
+        session(settings) as (mlflow, client),
         mlflow.start_run(
             experiment_id=experiment(client, settings),
             run_name=title,
@@ -96,3 +92,14 @@ def running(
         ) as opened,
     ):
         yield Run(opened.info.run_id, settings)
+
+
+def log_scores(candidate: Candidate, parent: Run) -> None:
+    """Runs under a fit's, one for the model and one for each baseline, to be set side by side in MLflow."""
+    if candidate.rows is None:
+        return
+    card = candidate.model.card
+    for name, scores in {"model": card["scores"], **card["baselines"]}.items():
+        tags = {"forecaster": name, "scored_on": candidate.scored_on}
+        with running(f"{name}, scored", "score", parent.settings, tags=tags, parent=parent) as run:
+            run.log(metrics={metric: float(value) for metric, value in scores.items() if value is not None})

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from training.verdict import Verdict
 
 SHOWN = ["n", "bins", "missing", "crps", "mae", "bias", "cover80", "width80", "brier", "auc"]
 LIVE = ["n", "bins", "crps", "mae", "cover80", "brier"]
@@ -76,6 +80,39 @@ def _live_line(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
     line = {"model": name, "horizon_h": "overall" if horizon is None else f"{horizon:g}"}
     base = {f"base_{measure}": (part["baseline"] or {}).get(measure) for measure in LIVE[2:]}
     return line | {measure: part[measure] for measure in LIVE} | base | {"skill": part["skill"]}
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """The checks of a challenger: both, the change with its bounds, what was allowed, and what speaks against it."""
+    table = verdict.table
+    share = table["check"] == "CRPS"
+    shown = table[["check", "of", "windows"]].copy()
+    shown["champion"], shown["challenger"] = table["champion"].map(_number), table["challenger"].map(_number)
+    for name in ("change", "low", "high"):
+        shown[name] = [
+            _percent(v) if relative else _number(v, "+") for v, relative in zip(table[name], share, strict=True)
+        ]
+    shown["limit"] = table["limit"]
+    shown[""] = table["passed"].map({True: "passed", False: "REFUSED"})
+    for name in ("check", "of", "limit"):
+        wide = int(shown[name].str.len().max())
+        shown[name] = shown[name].str.ljust(wide)
+        shown = shown.rename(columns={name: name.ljust(wide)})
+    lines = [
+        shown.to_string(index=False),
+        "CRPS: percentage points of fill; low, high: 95% bounds of the change, of all slices together",
+        f"Asked on windows from {verdict.start:%Y-%m-%d %H:%M} to {verdict.end:%Y-%m-%d %H:%M} UTC:",
+        f"{verdict.judged[0]}, against {verdict.judged[1]}",
+    ]
+    return "\n".join([*lines, *(f"- {words}" for words in verdict.reasons)])
+
+
+def _number(value: float, sign: str = "") -> str:
+    return "-" if np.isnan(value) else f"{value:{sign}.3f}"
+
+
+def _percent(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.1%}"
 
 
 def _text(frame: pd.DataFrame) -> str:

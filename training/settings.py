@@ -28,7 +28,9 @@ class ModelSettings(BaseModel):
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
     outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
     strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which a bin is unknown")
-    threads: int = Field(default=2, gt=0, description="boosters and networks fitted at a time; does not change them")
+    threads: int = Field(
+        default=2, gt=0, exclude=True, description="boosters and networks fitted at a time; does not change them"
+    )
     seed: int = 0
 
     @property
@@ -49,9 +51,12 @@ def read_model_settings(path: Path | None, country: str | None) -> ModelSettings
             given = dict(json.loads(path.read_text()))
         return ModelSettings(**{**given, **({"country": country} if country else {})})
     except (OSError, ValueError, TypeError) as error:
-        said = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        said = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise InputError(
-            f"The settings in {path} cannot be used ({' '.join([*map(str, said['loc']), said['msg']])})",
+            f"The settings in {path} cannot be used ({said})",
             expected=f"a JSON object with some of {', '.join(ModelSettings.model_fields)}",
             remedy="Correct it, or let `brimcast training tune --out` write one.",
             example='{"trees": 200, "learning_rate": 0.05}',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -21,7 +22,7 @@ import pandas as pd
 from data.errors import InputError
 from data.history import History
 from data.settings import Settings
-from training.artifact import git_commit
+from training.artifact import git_commit, sha256_lines
 from training.model_card import description, markdown
 from training.pyfunc import PARAMETERS, _load_pyfunc, example_windows, save_example
 
@@ -43,6 +44,7 @@ ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 METRICS_AT_ONCE = 1000
+REHEARSAL = "rehearsal"
 
 
 class RegistryError(InputError):
@@ -59,8 +61,10 @@ class Registered:
     aliases: tuple[str, ...] = ()
 
 
-def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
+def log(candidate: Candidate, name: str, settings: Settings, run_id: str | None = None) -> Registered:
     """Log a fitted model with its scores, figures and data as one run, and register it as the next version.
+
+    run_id: the run that was opened for the fit; else a new one.
 
     Sets no alias: that is `training.registry`'s to decide. Raises RegistryError.
     """
@@ -68,11 +72,16 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
     model, card = candidate.model, {"git_commit": git_commit(), **candidate.model.card}
     with answering(settings), used(mlflow, settings), tempfile.TemporaryDirectory(prefix="brimcast-") as scratch:
         run_name = f"{name} until {card['trained_until']}"
-        with mlflow.start_run(experiment_id=experiment(client, settings), run_name=run_name, tags=_tags(card)) as run:
-            run_id: str = run.info.run_id
+        tags = {"type": "fit", "name": name, "mlflow.runName": run_name, **_tags(card)}
+        where = {"experiment_id": experiment(client, settings)} if run_id is None else {"run_id": run_id}
+        with mlflow.start_run(**where, tags=tags, nested=run_id is not None) as run:
+            run_id = str(run.info.run_id)
             client.log_batch(run_id, metrics=_metrics(mlflow, candidate), params=_params(mlflow, candidate))
             made, about = dataset(candidate.history, candidate.source, candidate.fingerprint)
             mlflow.log_input(made, "training", about)
+            if candidate.rows is not None:
+                mlflow.log_input(_scored(candidate), "evaluation", {"scored_on": candidate.scored_on})
+                mlflow.log_table(candidate.evaluation, "evaluation.json")
             for title, figure in candidate.figures.items():
                 mlflow.log_figure(figure, f"figures/{title}.png")
             if candidate.scores is not None:
@@ -81,7 +90,11 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
             mlflow.log_text(markdown(card), "model_card.md")
             folder = Path(scratch) / "model"
             model.save(folder)
+            mlflow.log_text(sha256_lines(folder), "model.sha256")
             save_example(folder, candidate.history, candidate.until)
+            if candidate.rehearsal is not None:
+                candidate.rehearsal.save(Path(scratch) / REHEARSAL)
+                mlflow.log_artifacts(str(Path(scratch) / REHEARSAL), REHEARSAL)
             windows = example_windows(candidate.history, candidate.until)
             logged = mlflow.pyfunc.log_model(
                 name="model",
@@ -104,6 +117,7 @@ def log(candidate: Candidate, name: str, settings: Settings) -> Registered:
             description=description(card),
             tags=_tags(card),
         )
+        client.set_tag(run_id, "version", made.version)
         return Registered(name, int(made.version), run_id)
 
 
@@ -158,6 +172,16 @@ def download(registered: Registered, folder: Path, settings: Settings) -> None:
         shutil.move(whole / flavor["data"], folder)
 
 
+def download_rehearsal(registered: Registered, folder: Path, settings: Settings) -> bool:
+    """Write the rehearsal that was scored in place of a version into `folder`; False where its run keeps none."""
+    with session(settings) as (mlflow, client):
+        if not client.list_artifacts(registered.run_id, REHEARSAL):
+            return False
+        uri = f"runs:/{registered.run_id}/{REHEARSAL}"
+        shutil.move(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder.parent)), folder)
+    return True
+
+
 def begun(settings: Settings) -> bool:
     """Whether there is a registry to ask: a SQLite file that is missing would be made by asking."""
     path = _sqlite_file(settings)
@@ -183,6 +207,14 @@ def connect(settings: Settings) -> tuple[Any, Any]:
         path.parent.mkdir(parents=True, exist_ok=True)
     with answering(settings):
         return mlflow, mlflow.MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+
+
+@contextmanager
+def session(settings: Settings) -> Iterator[tuple[Any, Any]]:
+    """MLflow and its client; inside, its fluent calls go to our store, and what it raises is RegistryError."""
+    mlflow, client = connect(settings)
+    with answering(settings), used(mlflow, settings):
+        yield mlflow, client
 
 
 @contextmanager
@@ -258,6 +290,16 @@ def dataset(history: History, source: str, fingerprint: str) -> tuple[Any, dict[
         "reported_emptyings": str(len(history.emptyings)),
     }
     return made, tags
+
+
+def _scored(candidate: Candidate) -> Any:
+    """The windows that scores come from as MLflow's dataset input; its digest is of these and what came true."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    rows = candidate.rows[["bin_id", "as_of", "at", "y"]] if candidate.rows is not None else pd.DataFrame()
+    digest = hashlib.sha256(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes()).hexdigest()[:16]
+    return MetaDataset(CodeDatasetSource({"readings": candidate.source}), name="windows", digest=digest)
 
 
 def _signature(mlflow: Any, windows: pd.DataFrame, folder: Path) -> Any:

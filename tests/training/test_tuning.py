@@ -95,9 +95,9 @@ def test_tune_finds_better_settings_and_keeps_every_trial_in_mlflow(
     assert best.examples == ModelSettings().examples
     client = mlflow.MlflowClient(settings.tracking_uri)
     known = client.get_experiment_by_name("brimcast").experiment_id
-    (parent,) = client.search_runs([known], "tags.kind = 'tune'")
+    (parent,) = client.search_runs([known], "tags.type = 'tune'")
     assert parent.info.status == "FINISHED"
-    trials = client.search_runs([known], f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    trials = client.search_runs([known], f"tags.type = 'trial' and tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert len(trials) == 6
     (default,) = [trial for trial in trials if trial.data.tags["default"] == "True"]
     assert default.data.params["trees"] == str(ModelSettings().trees)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import pandas as pd
 import typer
 
 from data.console import example
@@ -26,9 +25,6 @@ from training.arguments import (
     horizons_of,
 )
 from training.commands.reading import note, read_history
-
-if TYPE_CHECKING:
-    from training.baselines import Forecaster
 
 EXAMPLE = example(
     "brimcast training compare champion challenger baseline:hour-of-week "
@@ -56,7 +52,7 @@ def compare(
     from training.backtest import backtest as run_backtest
     from training.backtest import check_start
     from training.comparison import compare as compare_rows
-    from training.forecasters import check_model, resolve
+    from training.forecasters import check_model, learned_until, resolve
     from training.scorecard import comparison_text
 
     models = list(dict.fromkeys(models))
@@ -74,15 +70,9 @@ def compare(
         for model in models:
             say(model)
             forecasters[model] = resolve(model, name, history, start, read_settings())
-            learned = _learned_until(forecasters[model])
+            learned = learned_until(forecasters[model])
             if learned is not None and learned > start:
                 note(f"{model} has learned from readings until {learned}, after --from: its scores flatter it")
     with working("Forecasting") as say:
         result = run_backtest(forecasters, history, start=start, end=to, every=step, horizons_h=hours, progress=say)
     print(comparison_text(compare_rows(result)))
-
-
-def _learned_until(forecaster: Forecaster) -> pd.Timestamp | None:
-    """Until when what it learned from was heard; a baseline fitted here has learned until --from."""
-    card = getattr(forecaster, "card", {})
-    return pd.Timestamp(card["trained_until"]) if card.get("trained_until") else None
