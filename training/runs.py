@@ -17,6 +17,7 @@ from training.tracking import dataset, experiment, session
 
 if TYPE_CHECKING:
     from training.candidate import Candidate
+    from training.monitoring import Report
 
 TYPE = "type"
 """The tag that says what a run did: fit, score, tune, trial, monitor; decisions of `promote` have it too."""
@@ -103,3 +104,13 @@ def log_scores(candidate: Candidate, parent: Run) -> None:
         tags = {"forecaster": name, "scored_on": candidate.scored_on}
         with running(f"{name}, scored", "score", parent.settings, tags=tags, parent=parent) as run:
             run.log(metrics={metric: float(value) for metric, value in scores.items() if value is not None})
+
+
+def log_report(report: Report, name: str, history: History, source: str, settings: Settings) -> None:
+    """A run for what `monitor` found: each number as a metric, the outcome as a tag, the report as an artifact."""
+    tags = {"model": name, "model_version": report.model, "retrain": bool(report.reasons)}
+    with running(f"monitor {report.model}", "monitor", settings, tags=tags) as run:
+        run.data(history, source, "monitoring")
+        numbers = {check.name.replace(" ", "_"): check.value for check in report.checks}
+        run.log(metrics={n: value for n, value in numbers.items() if value is not None})
+        run.keep(report.to_json(), "monitor")

@@ -228,11 +228,15 @@ def answering(settings: Settings) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
         said = _shown(" ".join(str(error).split()))[:300]
+        refused = getattr(error, "get_http_status_code", lambda: 0)() in (401, 403)
+        remedy = "Check MLFLOW_TRACKING_URI and whether its server or database is up."
+        if refused:
+            remedy = "Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and what this user may do there."
         raise RegistryError(
             f"The MLflow registry at {_shown(settings.tracking_uri)} did not do what was asked ({said})",
             expected="an MLflow tracking store that answers",
-            remedy="Check MLFLOW_TRACKING_URI and whether its server or database is up.",
-            example="MLFLOW_TRACKING_URI=sqlite:////data/mlflow.db",
+            remedy=remedy,
+            example=None if refused else "MLFLOW_TRACKING_URI=sqlite:////data/mlflow.db",
         ) from error
 
 
