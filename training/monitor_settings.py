@@ -25,12 +25,13 @@ class MonitorSettings(BaseSettings):
     coverage: tuple[float, float] = Field(default=(0.72, 0.88), description="band of what the 80% interval holds")
     least_skill: float = Field(default=0.0, lt=1, description="CRPS to be saved against the weekday rate")
     least_bins: int = Field(default=8, ge=8, description="bins without which no drift can be told: 2^8 signs")
-    surely: float = Field(default=0.05, gt=0, lt=0.5, description="so small a chance of as much among equals")
+    surely: float = Field(default=0.01, gt=0, lt=0.5, description="so small a chance of as much among equals")
+    silent_surely: float = Field(default=0.05, gt=0, lt=0.5, description="the same of silence: six bins are enough")
     draws: int = Field(default=2000, ge=200, description="of signs, by which that chance is told")
     silent: float = Field(default=0.1, gt=0, description="share of bin-days without a reading: so much more or less")
     reading_rate: float = Field(default=0.3, gt=0, description="readings a day: so much more or less, as a share")
     emptying_rate: float = Field(default=0.4, gt=0, description="emptyings a day: so much more or less, as a share")
-    level_psi: float = Field(default=0.2, gt=0, description="population stability index of the levels read")
+    level_psi: float = Field(default=0.25, gt=0, description="population stability index of the levels read")
     new_bins: float = Field(default=0.1, gt=0, le=1, description="share of the bins heard that have no profile")
     seed: int = 0
 

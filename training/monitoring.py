@@ -213,12 +213,13 @@ def new_bins_check(model: FillModel, history: History, start: pd.Timestamp, sett
 
 def _drift_check(against: dict[str, Change], limit: float, limit_words: str, settings: MonitorSettings) -> Check:
     """One habit against every span: it drifted where it differs from all of them, surely and by more than `limit`."""
-    (words, change), *_ = against.items()
+    change = next(iter(against.values()))
+    surely = settings.silent_surely if change.habit == "silent" else settings.surely
     title, unit, shape = TITLES[change.habit]
     if change.bins < settings.least_bins or np.isnan(change.size):
         said = f"{title}: {change.bins} bins tell of it now and before, too few"
         return Check(title, CANNOT_SAY, None, limit_words, said)
-    drifted = [abs(c.size) > limit and c.chance < settings.surely for c in against.values() if not np.isnan(c.size)]
+    drifted = [abs(c.size) > limit and c.chance < surely for c in against.values() if not np.isnan(c.size)]
     told = [f"{shape.format(c.before)} in {span}" for span, c in against.items() if not np.isnan(c.size)]
     size = f"index {change.size:.2f}" if change.habit == "levels" else f"{change.size:+.0%}"
     said = f"{title}: {shape.format(change.now)} {unit} now, {', '.join(told)} ({size}, chance {change.chance:.2g})"

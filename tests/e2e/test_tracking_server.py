@@ -20,7 +20,7 @@ from data.simulation import Simulation
 from tests.e2e.conftest import Postgres
 from training.commands import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 STARTS_WITHIN_S = 180.0
 
 
@@ -40,7 +40,8 @@ def server(postgres: Postgres, tmp_path: Path) -> Iterator[TrackingServer]:
     database = postgres.url.replace("postgresql://", "postgresql+psycopg://", 1)
     password, log = secrets.token_urlsafe(16), tmp_path / "server.log"
     (tmp_path / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path / 'users.db'}\nadmin_username = admin\n"
+        f"[mlflow]\ndatabase_uri = sqlite:///{tmp_path / 'users.db'}\ndefault_permission = READ\n"
+        "admin_username = admin\nauth_cache_ttl_seconds = 60\n"  # else each request hashes the password anew
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     environment = os.environ | {

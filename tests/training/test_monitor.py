@@ -125,9 +125,7 @@ def test_sensors_that_report_less_often_are_drift(small_history: History, split:
     assert found["silent bins"] == OK
 
 
-def test_bins_without_profiles_are_a_reason(
-    tiny_model: FillModel, small_history: History, split: pd.Timestamp
-) -> None:
+def test_bins_without_profiles_are_a_reason(tiny_model: FillModel, small_history: History, split: pd.Timestamp) -> None:
     frame = small_history.readings.frame
     new = frame[(frame["bin_id"] == "bin-0001") & (frame["measured_at"] >= split)]
     more = pd.concat([frame, *(new.assign(bin_id=f"new-{k}") for k in range(3))], ignore_index=True)
@@ -185,9 +183,7 @@ def windows(cover: float, crps: float, base: float, days: int = 14) -> Accuracy:
          CANNOT_SAY, CANNOT_SAY),
     ],
 )  # fmt: skip
-def test_accuracy_speaks_against_a_model_only_where_it_is_sure(
-    accuracy: Accuracy, coverage: str, skill: str
-) -> None:
+def test_accuracy_speaks_against_a_model_only_where_it_is_sure(accuracy: Accuracy, coverage: str, skill: str) -> None:
     assert outcomes(accuracy_checks(accuracy, RULE)) == {"coverage": coverage, "skill": skill}
 
 

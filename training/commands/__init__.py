@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from data.console import make_app, run
 from training.commands import backtest, compare, fit, forecast, monitor, promote, replay, rollback, scorecard, tune
 
-app = make_app("training", "Models: fit, tune, backtest, forecast, compare, promote, rollback, replay, scorecard, monitor.")
+ABOUT = "Models: fit, tune, backtest, forecast, compare, promote, rollback, replay, scorecard, monitor."
+
+app = make_app("training", ABOUT)
 app.command(epilog=fit.EXAMPLE)(fit.fit)
 app.command(epilog=tune.EXAMPLE)(tune.tune)
 app.command(epilog=backtest.EXAMPLE)(backtest.backtest)

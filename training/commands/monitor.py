@@ -73,9 +73,7 @@ def monitor(
         raise BrimcastError(f"{report.model} is to be trained anew. {'; '.join(report.reasons)}.")
 
 
-def _recorded(
-    url: str, version: str, since: pd.Timestamp, at: pd.Timestamp, settings: Settings
-) -> Accuracy | None:
+def _recorded(url: str, version: str, since: pd.Timestamp, at: pd.Timestamp, settings: Settings) -> Accuracy | None:
     """Scores of what the service recorded of this version; None where nothing of it is due."""
     from data.given import BASELINE, CHAMPION
     from data.store import Store
