@@ -9,11 +9,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from data.errors import InputError
 from data.history import History
 from training.backtest import backtest
 from training.baselines import Forecaster
 from training.newcomers import LEAD, newcomers
 from training.promotion_settings import PromotionSettings
+from training.registry import CHALLENGER, CHAMPION
+from training.replay import Replay, replay
 from training.slices import KNOWN_NAMES
 
 COLD = KNOWN_NAMES[0]
@@ -24,7 +27,8 @@ COLD_FOR = pd.Timedelta(days=14)
 class Contest:
     """Both rivals' `Backtest.rows` of the same windows, in the same order, from `start` to `end`.
 
-    The last rows, where `played`, are of bins played as new ones: they count for the cold start alone.
+    The last rows, where `played`, are of bins played as new ones: they count for the cold start alone. replay: what
+    would have come of collecting by either, under the names of `backtest`'s forecasters; or why there is none.
     """
 
     challenger: pd.DataFrame
@@ -32,6 +36,7 @@ class Contest:
     played: np.ndarray
     start: pd.Timestamp
     end: pd.Timestamp
+    replay: Replay | str = "not asked for"
 
     def groups(self) -> dict[tuple[str, str], np.ndarray]:
         """Which rows (n,) bool each slice holds: all, streams, horizons, levels, the cold start."""
@@ -61,20 +66,38 @@ def contest(
     Raises InputError where no window can be scored.
     """
     rng = np.random.default_rng(settings.seed)
-    both = {"challenger": challenger, "champion": champion}
+    both = {CHALLENGER: challenger, CHAMPION: champion}
     chosen = sampled(history, settings, rng)
     every = pd.Timedelta(hours=settings.every_h)
     ask = partial(backtest, both, start=start, horizons_h=settings.horizons_h, progress=say)
     met = ask(history.select(chosen), end=end, every=every)
-    parts = [(met.rows("challenger"), met.rows("champion"))]
+    parts = [(met.rows(CHALLENGER), met.rows(CHAMPION))]
     if settings.new_bins:
         say("the same bins as if they were new")
         new = rng.permutation(chosen)[: settings.new_bins].tolist()
         until = min(end, start + COLD_FOR - LEAD)
         played = ask(newcomers(history, new, start), end=until, every=2 * every)
-        parts.append((played.rows("challenger"), played.rows("champion")))
+        parts.append((played.rows(CHALLENGER), played.rows(CHAMPION)))
     ours, theirs = (pd.concat(rows, ignore_index=True) for rows in zip(*parts, strict=True))
-    return Contest(ours, theirs, np.arange(len(ours)) >= len(parts[0][0]), start, end)
+    real = np.arange(len(ours)) < len(parts[0][0])
+    collected = history.select(rng.permutation(chosen)[: settings.replay_bins].tolist())
+    return Contest(ours, theirs, ~real, start, end, _replayed(both, collected, start, end, say))
+
+
+def _replayed(
+    both: dict[str, Forecaster],
+    history: History,
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    say: Callable[[str], None],
+) -> Replay | str:
+    if not len(history.readings):
+        return "not asked for"
+    say(f"collecting from {len(history.bins.unique)} bins by either")
+    try:
+        return replay(history, both, start, end)
+    except InputError as error:
+        return error.found
 
 
 def sampled(history: History, settings: PromotionSettings, rng: np.random.Generator) -> list[str]:

@@ -46,13 +46,13 @@ class Rounds:
     @classmethod
     def named(cls, text: str) -> Rounds:
         """From words: daily, or weekdays such as mon,wed,fri. Raises InputError."""
-        words = [word.strip().lower()[:3] for word in text.split(",") if word.strip()]
-        if [word.strip().lower() for word in text.split(",")] == ["daily"]:
+        words = [word.strip().lower() for word in text.split(",")]
+        if words == ["daily"]:
             return cls()
-        if not words or any(word not in DAYS for word in words):
+        if any(word not in DAYS for word in words):
             raise InputError(
                 f"rounds {text!r}",
-                expected="daily, or weekdays separated by commas",
+                expected=f"daily, or weekdays of {','.join(DAYS)}",
                 remedy="Name the days on which trucks go.",
                 example="--rounds mon,wed,fri",
             )

@@ -27,6 +27,8 @@ class PromotionSettings(BaseSettings):
     bins: int = Field(default=500, gt=0, description="about so many bins are asked, at random")
     stream_bins: int = Field(default=20, ge=0, description="and of each stream at least so many, where it has them")
     new_bins: int = Field(default=60, ge=0, description="bins asked a second time as if they were new")
+    replay_bins: int = Field(default=100, ge=0, description="bins collected from in the replay")
+    replay_margin: float = Field(default=0.0, ge=0, description="no surely more emptyings at equal overflow than this")
     draws: int = Field(default=1000, ge=100, description="of the bootstrap")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of each bound; of the slices' all together")
     least_blocks: int = Field(default=10, ge=2, description="bin-weeks that a slice needs to be judged by")

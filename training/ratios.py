@@ -28,8 +28,8 @@ def ratios(
     ours, theirs: `row_scores` of the same windows in one order; groups: rows (n,) bool of each slice, first of them
     all. low, high: bounds of the ratio, each with `confidence`; those of the first alone, those of the others for all
     of them together, by the largest studentized error of each draw (Romano & Wolf 2005). cover_low, cover_high likewise
-    of one slice alone. Blocks of a bin and a week are drawn in pairs, the same in every slice. NaN where a slice has
-    fewer than `least_blocks`. Further columns: n, bins, blocks.
+    of one slice alone. Blocks of a bin and a week are drawn in pairs, the same in every slice: the bins are taken as
+    given, their weeks are not. NaN where a slice has fewer than `least_blocks`. Further columns: n, bins, blocks.
     """
     values = np.column_stack([frame[name].to_numpy(float) for name in ("crps", "cover80") for frame in (ours, theirs)])
     blocks = Blocks.of(ours)

@@ -32,7 +32,7 @@ from training.stage import WEEK_H, Stage
 from training.weekly import Weekly
 
 LEAD = pd.Timedelta(hours=15)
-RISKS = (0.02, 0.05, 0.1, 0.2, 0.35)
+RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)
 EXCESS_H = (0.25, 0.5)
 AT_EXCESS = 6
 SCHEDULE = "schedule"
@@ -178,8 +178,11 @@ def replay(
     policies += [*(Foresight(slack) for slack in SLACKS_H), *more]
     usual_h = _usual_h(stage.scene, rates)
     outcomes = [stage.as_it_was()]
-    for policy in policies:
-        say(f"{policy.family} {policy.parameter:g}")
+    for before, policy in zip([None, *policies], policies, strict=False):
+        if policy.family in forecasters:
+            say(f"{policy.family} at {policy.parameter:g}")
+        elif before is None or before.family != policy.family:
+            say(policy.family)
         outcomes.append(stage.outcome(*follow(policy, stage.scene, usual_h, stage.open)))
     points = pd.DataFrame(
         {"family": [SCHEDULE, *(p.family for p in policies)], "parameter": [np.nan, *(p.parameter for p in policies)]}

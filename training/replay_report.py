@@ -30,7 +30,8 @@ def equal_overflow(result: Replay) -> pd.DataFrame:
         | {f"vs {ref}": _against(result, name, ref) for ref in REFERENCES if ref != name}
         for name in rules
     }
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+    columns = ["emptyings", *(f"vs {ref}" for ref in REFERENCES)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).fillna("-")
 
 
 def replay_text(result: Replay, forecasters: Sequence[str]) -> str:

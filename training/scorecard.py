@@ -85,7 +85,7 @@ def _live_line(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
 def verdict_text(verdict: Verdict) -> str:
     """The checks of a challenger: both, the change with its bounds, what was allowed, and what speaks against it."""
     table = verdict.table
-    share = table["check"] == "CRPS"
+    share = table["check"].isin(["CRPS", "replay"])
     shown = table[["check", "of", "windows"]].copy()
     shown["champion"], shown["challenger"] = table["champion"].map(_number), table["challenger"].map(_number)
     for name in ("change", "low", "high"):
@@ -93,14 +93,15 @@ def verdict_text(verdict: Verdict) -> str:
             _percent(v) if relative else _number(v, "+") for v, relative in zip(table[name], share, strict=True)
         ]
     shown["limit"] = table["limit"]
-    shown[""] = table["passed"].map({True: "passed", False: "REFUSED"})
+    untold = share & table["low"].isna()
+    shown[""] = np.where(~table["passed"], "REFUSED", np.where(untold, "too few to tell", "passed"))
     for name in ("check", "of", "limit"):
         wide = int(shown[name].str.len().max())
         shown[name] = shown[name].str.ljust(wide)
         shown = shown.rename(columns={name: name.ljust(wide)})
     lines = [
         shown.to_string(index=False),
-        "CRPS: percentage points of fill; low, high: 95% bounds of the change, of all slices together",
+        "CRPS: percentage points of fill; low, high: bounds of the change, of all slices together; replay: bin-weeks",
         f"Asked on windows from {verdict.start:%Y-%m-%d %H:%M} to {verdict.end:%Y-%m-%d %H:%M} UTC:",
         f"{verdict.judged[0]}, against {verdict.judged[1]}",
     ]

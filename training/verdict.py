@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,8 +11,11 @@ import pandas as pd
 from training.contest import Contest
 from training.promotion_settings import PromotionSettings
 from training.ratios import ratios
+from training.registry import CHALLENGER, CHAMPION
+from training.replay import Replay
 from training.scores import reliability
 from training.slices import TITLES
+from training.stage import WEEK_H
 
 TITLES_OF_SLICES = TITLES | {"horizon_h": "Horizon", "known_for": "Cold start"}
 COLUMNS = ("check", "of", "windows", "champion", "challenger", "change", "low", "high", "limit", "passed", "words")
@@ -22,8 +25,9 @@ COLUMNS = ("check", "of", "windows", "champion", "challenger", "change", "low", 
 class Check:
     """One question to the challenger, with its numbers.
 
-    check: what is measured; of: the slice; change: the challenger against the champion, a share of the champion's CRPS
-    with its bounds low and high, else a difference; limit, words: what was allowed and what was found, in words.
+    check: what is measured; of: the slice; windows: how many, bin-weeks in the replay; change: the challenger against
+    the champion, a share of the champion's with its bounds low and high, else a difference; limit, words: what was
+    allowed and what was found, in words.
     """
 
     check: str
@@ -78,8 +82,8 @@ class Verdict:
         return {name: value for name, value in named.items() if np.isfinite(value)}
 
 
-def judge(met: Contest, judged: tuple[str, str], settings: PromotionSettings, further: Sequence[Check] = ()) -> Verdict:
-    """Hold what two rivals did on the same windows against the rule; `further` checks come from elsewhere (replay)."""
+def judge(met: Contest, judged: tuple[str, str], settings: PromotionSettings) -> Verdict:
+    """Hold what two rivals did on the same windows against the rule; `judged`: who they are, in words."""
     table = ratios(
         met.challenger,
         met.champion,
@@ -91,11 +95,15 @@ def judge(met: Contest, judged: tuple[str, str], settings: PromotionSettings, fu
     )
     all_, *slices = table.to_dict("records")
     streams = [row for row in slices if row["slice"] == "stream"]
-    checks = [_overall(all_, settings), *(_slice(row, settings) for row in slices)]
-    checks += [_coverage(row, settings) for row in (all_, *streams)]
     real = ~met.played
-    checks.append(_p_full(met.challenger[real], met.champion[real], settings))
-    return Verdict((*checks, *further), met.start, met.end, judged, table)
+    checks = (
+        _overall(all_, settings),
+        *(_slice(row, settings) for row in slices),
+        *(_coverage(row, settings) for row in (all_, *streams)),
+        _p_full(met.challenger[real], met.champion[real], settings),
+        _replay(met.replay, settings),
+    )
+    return Verdict(checks, met.start, met.end, judged, table)
 
 
 def _overall(row: Mapping, settings: PromotionSettings) -> Check:
@@ -151,6 +159,23 @@ def _p_full(ours: pd.DataFrame, theirs: pd.DataFrame, settings: PromotionSetting
     return Check(
         "p_full error", "all windows", len(ours), before, now, now - before, np.nan, np.nan,
         f"<= {settings.p_full_error:g}, or as the champion", passed, words,
+    )  # fmt: skip
+
+
+def _replay(found: Replay | str, settings: PromotionSettings) -> Check:
+    """Emptyings per bin-week at equal overflow; what could not be replayed speaks against nobody, and is told."""
+    limit = f"not surely > {settings.replay_margin:+.0%}"
+    if isinstance(found, str):
+        nothing = (np.nan,) * 5
+        return Check("replay", "emptyings a week", 0, *nothing, limit, True, f"Not replayed: {found}")
+    change = found.against(CHALLENGER, CHAMPION)
+    passed = not change.low > settings.replay_margin
+    weeks = round(float(found.hours.sum()) / WEEK_H)
+    words = f"by replay {change.estimate:+.1%} emptyings at equal overflow, on {weeks:,} bin-weeks"
+    words += "" if passed else f", surely more (at least {change.low:+.1%})"
+    return Check(
+        "replay", "emptyings a week", weeks, found.needed(CHAMPION), found.needed(CHALLENGER), change.estimate,
+        change.low, change.high, limit, passed, words,
     )  # fmt: skip
 
 
