@@ -269,7 +269,9 @@ def test_both_ways_to_call_show_the_commands(way: list[str]) -> None:
         assert re.search(rf"^\s+{command}\s", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["fit", "backtest", "forecast", "compare", "promote", "rollback", "tune", "monitor"])
+@pytest.mark.parametrize(
+    "command", ["fit", "backtest", "forecast", "compare", "promote", "rollback", "tune", "monitor"]
+)
 def test_help_ends_in_an_example_on_its_own_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

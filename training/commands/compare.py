@@ -14,15 +14,14 @@ from training.arguments import (
     BinsAt,
     EmptyingsAt,
     Every,
-    From,
     Horizons,
     Map,
     Name,
-    ReadingsAt,
     To,
     Zone,
     duration_of,
     horizons_of,
+    time_of,
 )
 from training.commands.reading import note, read_history
 
@@ -33,9 +32,13 @@ EXAMPLE = example(
 
 
 def compare(
-    models: Annotated[list[str], typer.Argument(help="Two or more of: champion, version:N, a folder, baseline:NAME …")],
-    readings: ReadingsAt,
-    start: From,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Two or more of: champion, version:N, a folder, baseline:NAME …")
+    ] = None,
+    readings: Annotated[str | None, typer.Option(help="Readings: CSV, Parquet or a database URL.")] = None,
+    start: Annotated[
+        pd.Timestamp | None, typer.Option("--from", parser=time_of, metavar="TIME", help="The first origin.")
+    ] = None,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
     to: To = None,
@@ -44,10 +47,15 @@ def compare(
     name: Name = NAME,
     timezone: Zone = None,
     map: Map = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Instead: what a service's champion and the challenger in its shadow have said."),
+    ] = False,
 ) -> None:
     """Compare models side by side on the same windows, each against the first, with confidence intervals.
 
-    Choose --from after what the models have learned from; a warning says where it is not.
+    Choose --from after what the models have learned from; a warning says where it is not. With --live the forecasts
+    are those that the service recorded, by default of the last 14 days, and readings come from its store.
     """
     from training.backtest import backtest as run_backtest
     from training.backtest import check_start
@@ -55,7 +63,16 @@ def compare(
     from training.forecasters import check_model, learned_until, resolve
     from training.scorecard import comparison_text
 
-    models = list(dict.fromkeys(models))
+    models = list(dict.fromkeys(models or []))
+    if live:
+        if models or readings is not None:
+            raise typer.BadParameter(
+                "It compares what was recorded: name no models, no --readings.", param_hint="--live"
+            )
+        print(comparison_text(_recorded(start, to)))
+        return
+    if readings is None or start is None:
+        raise typer.BadParameter("Both are needed, unless --live is given.", param_hint="--readings and --from")
     if len(models) < 2:
         raise typer.BadParameter(
             "One model is nothing to compare. Name two or more different ones.", param_hint="MODEL"
@@ -76,3 +93,16 @@ def compare(
     with working("Forecasting") as say:
         result = run_backtest(forecasters, history, start=start, end=to, every=step, horizons_h=hours, progress=say)
     print(comparison_text(compare_rows(result)))
+
+
+def _recorded(start: pd.Timestamp | None, to: pd.Timestamp | None) -> pd.DataFrame:
+    """The newest champion that was recorded, its shadow and the baseline, on what all three were asked."""
+    from data.store import Store
+    from training.live_comparison import compare_live
+    from training.live_scores import score_store
+
+    settings, now = read_settings(), pd.Timestamp.now("UTC").as_unit("us")
+    since = now - pd.Timedelta(days=14) if start is None else start
+    with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as store, working("Scoring") as say:
+        rows = score_store(store, since, now, say).rows
+    return compare_live(rows if to is None else rows[rows["at"] <= to])

@@ -75,6 +75,8 @@ def monitor(
 
 def _recorded(url: str, version: str, since: pd.Timestamp, at: pd.Timestamp, settings: Settings) -> Accuracy | None:
     """Scores of what the service recorded of this version; None where nothing of it is due."""
+    import numpy as np
+
     from data.given import BASELINE, CHAMPION
     from data.store import Store
     from training.live_scores import score_store
@@ -89,4 +91,5 @@ def _recorded(url: str, version: str, since: pd.Timestamp, at: pd.Timestamp, set
     if not len(own):
         return None
     beside = own[KEY].merge(base, on=KEY, how="left")
+    own = own.assign(cover50=np.nan)  # nobody asked for it
     return Accuracy(own, beside, f"{len(own):,} forecasts that the service recorded")
