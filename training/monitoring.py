@@ -83,11 +83,11 @@ def monitor(
     settings: MonitorSettings,
     say: Callable[[str], None] = lambda step: None,
 ) -> Report:
-    """Watch a model on what was heard by `at`; `accuracy`: of forecasts that were recorded, else they are made now."""
+    """Watch a model on what was heard by `at`; `accuracy`: of recorded forecasts, or where these are few made now."""
     rng = np.random.default_rng(settings.seed)
     trained = pd.Timestamp(model.card["trained_until"])
     start = max(at - settings.days * DAY, trained)
-    if accuracy is None:
+    if accuracy is None or not _enough(accuracy, settings):
         say("forecasting the newest days as of then")
         accuracy = asked_again(model, history, start, at, settings, rng)
     say("comparing with the training")
@@ -126,7 +126,7 @@ def asked_again(
         )
     except InputError as error:
         return Accuracy(nothing, nothing, error.found)
-    source = f"no recorded forecasts; {len(made.scorable):,} windows of {len(chosen)} bins, forecast as of then"
+    source = f"{len(made.scorable):,} windows of {len(chosen)} bins, forecast as of then: too few or none were recorded"
     return Accuracy(made.rows("champion"), made.rows(AGAINST), source)
 
 
@@ -138,7 +138,7 @@ def accuracy_checks(accuracy: Accuracy, settings: MonitorSettings) -> tuple[Chec
     low, high = settings.coverage
     limits = f"{low:.0%} to {high:.0%}", f"at least {settings.least_skill:.0%}"
     rows = accuracy.champion
-    if not len(rows) or len(Blocks.of(rows)) < settings.least_blocks:
+    if not _enough(accuracy, settings):
         found = f"{accuracy.source}: too few windows to tell" if len(rows) else accuracy.source
         return tuple(
             Check(name, CANNOT_SAY, None, limit, f"{name}: {found}")
@@ -224,6 +224,11 @@ def _drift_check(against: dict[str, Change], limit: float, limit_words: str, set
     size = f"index {change.size:.2f}" if change.habit == "levels" else f"{change.size:+.0%}"
     said = f"{title}: {shape.format(change.now)} {unit} now, {', '.join(told)} ({size}, chance {change.chance:.2g})"
     return Check(title, RETRAIN if all(drifted) else OK, change.size, limit_words, f"{said}, wanted {limit_words}")
+
+
+def _enough(accuracy: Accuracy, settings: MonitorSettings) -> bool:
+    rows = accuracy.champion
+    return len(rows) > 0 and len(Blocks.of(rows)) >= settings.least_blocks
 
 
 def _weeks(span: pd.Timedelta) -> int:

@@ -52,6 +52,7 @@ def monitor(
     from training.monitor_settings import read_monitor_settings
     from training.monitoring import monitor as watch
     from training.monitoring import report_text
+    from training.practice import known_by
     from training.registry import CHAMPION, local_copy
     from training.runs import log_report
 
@@ -65,7 +66,7 @@ def monitor(
     with working("Watching") as say:
         since = max(at - pd.Timedelta(days=rule.days), pd.Timestamp(model.card["trained_until"]))
         recorded = _recorded(source, str(model.card["version"]), since, at, settings) if of_store else None
-        report = watch(model, heard.until(at), recorded, at=at, settings=rule, say=say)
+        report = watch(model, known_by(heard, at)[0], recorded, at=at, settings=rule, say=say)
         if not no_log:
             log_report(report, name, heard, source_of(source), settings)
     print(dumps(report.to_json(), indent=1, allow_nan=False) if json else report_text(report))
