@@ -16,5 +16,5 @@ def rollback(name: Name = NAME) -> None:
 
     settings = read_settings()
     champion, replaced = do_rollback(name, settings)
-    note_rollback(champion, replaced, f"{pd.Timestamp.now('UTC'):%Y-%m-%d}", settings)
     print(f"{name} version {champion.version} is the champion again, in place of version {replaced.version}.")
+    note_rollback(champion, replaced, f"{pd.Timestamp.now('UTC'):%Y-%m-%d}", settings)
