@@ -130,7 +130,7 @@ def asked_again(
     return Accuracy(made.rows("champion"), made.rows(AGAINST), source)
 
 
-def accuracy_checks(accuracy: Accuracy, settings: MonitorSettings) -> tuple[Check, Check]:
+def accuracy_checks(accuracy: Accuracy, settings: MonitorSettings) -> tuple[Check, ...]:
     """Whether the 80% interval still holds what it says, and whether the baseline does as well.
 
     Both need the whole 95% interval of blocks of a bin and a week to speak against the model.
@@ -143,7 +143,7 @@ def accuracy_checks(accuracy: Accuracy, settings: MonitorSettings) -> tuple[Chec
         return tuple(
             Check(name, CANNOT_SAY, None, limit, f"{name}: {found}")
             for name, limit in zip(("coverage", "skill"), limits, strict=True)
-        )  # type: ignore[return-value]  # two names make two checks
+        )
     table = evidence(rows, accuracy.baseline, ())
     all_ = table[table["horizon_h"].isna()].iloc[0]
     held, held_low, held_high = (float(all_[name]) for name in ("cover80", "cover80_low", "cover80_high"))

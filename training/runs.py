@@ -59,9 +59,9 @@ class Run:
         with session(self.settings) as (_, client):
             client.log_dict(self.run_id, dict(content), f"{name}.json")
 
-    def data(self, history: History, source: str, context: str, fingerprint: str | None = None) -> None:
+    def data(self, history: History, source: str, context: str) -> None:
         """Say on which readings the innermost open run works; context: training, evaluation or monitoring."""
-        made, tags = dataset(history, source, fingerprint or history.fingerprint())
+        made, tags = dataset(history, source, history.fingerprint())
         with session(self.settings) as (mlflow, _):
             mlflow.log_input(made, context, tags)
 
@@ -108,7 +108,7 @@ def log_scores(candidate: Candidate, parent: Run) -> None:
 
 def log_report(report: Report, name: str, history: History, source: str, settings: Settings) -> None:
     """A run for what `monitor` found: each number as a metric, the outcome as a tag, the report as an artifact."""
-    tags = {"model": name, "model_version": report.model, "retrain": bool(report.reasons)}
+    tags = {"name": name, "model_version": report.model, "retrain": bool(report.reasons)}
     with running(f"monitor {report.model}", "monitor", settings, tags=tags) as run:
         run.data(history, source, "monitoring")
         numbers = {check.name.replace(" ", "_"): check.value for check in report.checks}

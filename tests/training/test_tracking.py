@@ -164,7 +164,7 @@ def test_every_search_of_the_readme_finds_what_it_names(
     with pytest.raises(SystemExit) as left:
         main([str(word) for word in ("fit", *files, "--settings", tmp_path / "how.json")])
     assert not left.value.code
-    text = (Path(tracking.__file__).parent / "README.md").read_text()
+    text = (Path(tracking.__file__).parents[1] / "README.md").read_text()
     queries = re.findall(r'search_runs\(search_all_experiments=True, filter_string="(.+?)"\)', text)
     assert len(queries) >= 4
     asking = client(settings)

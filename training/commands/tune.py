@@ -83,7 +83,7 @@ def tune(
     study = study_name(check_name(name), past, course, quick, seed)
     made: list[Trial] = []
     with (
-        running(f"tune {name}", "tune", settings, tags={"study": study, "model": name}, system=True) as run,
+        running(f"tune {name}", "tune", settings, tags={"study": study, "name": name}, system=True) as run,
         counting("Tuning, seconds of the budget", round(seconds)) as advance,
     ):
         run.data(past, source_of(readings), "training")
