@@ -30,7 +30,7 @@ def ask_challenger(
     except InputError as error:
         return {"ok": False, "version": None, "asked": 0, "detail": str(error)}
     champions = given.of_role(CHAMPION).frame
-    newest = champions["model_version"].iloc[-1] if len(champions) else None
+    newest = champions.sort_values("as_of")["model_version"].iloc[-1] if len(champions) else None
     told = {"version": str(version), "asked": 0}
     if newest == str(version):
         return told | {"ok": True, "detail": "The challenger is the champion: there is no other to ask."}

@@ -19,7 +19,7 @@ from training.registry import CHALLENGER, NAME, last_copy
 from training.tracking import set_alias
 
 pytestmark = pytest.mark.slow
-SCORED_WITHIN_S = 120.0
+SCORED_WITHIN_S = 240.0
 
 
 def scores(asking: httpx.Client) -> dict[str, Any]:

@@ -26,6 +26,7 @@ ASKS: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/bins", None, "read"),
     ("GET", "/v1/bins/a", None, "read"),
     ("GET", "/v1/model", None, "read"),
+    ("GET", "/v1/scorecard", None, "read"),
     ("GET", "/metrics", None, "read"),
     ("POST", "/v1/forecast", {"bin_ids": ["a"]}, "read"),
     ("POST", "/v1/due", {"by": "2026-03-03T06:00:00Z"}, "read"),
