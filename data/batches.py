@@ -45,18 +45,17 @@ def columns_of(frame: pd.DataFrame, table: sa.Table) -> list[list[Any]]:
     return columns
 
 
-def insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, on_conflict: str = "DO NOTHING") -> None:
-    """Insert all rows of a frame in one statement."""
+def insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, on_conflict: str = "DO NOTHING") -> int:
+    """Insert all rows of a frame in one statement; how many rows were new, or changed."""
     columns = columns_of(frame, table)
     names = ", ".join(column.name for column in table.columns)
     tail = f"ON CONFLICT {on_conflict}" if table.primary_key.columns else ""
     if is_postgres(connection):
         kinds = [f"%s::{ARRAYS[_kind(column)]}" for column in table.columns]
         sql = f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({', '.join(kinds)}) {tail}"
-        connection.exec_driver_sql(sql, tuple(columns))
-    else:
-        sql = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))}) {tail}"
-        connection.exec_driver_sql(sql, list(zip(*columns, strict=True)))
+        return connection.exec_driver_sql(sql, tuple(columns)).rowcount
+    sql = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))}) {tail}"
+    return connection.exec_driver_sql(sql, list(zip(*columns, strict=True))).rowcount
 
 
 def _kind(column: sa.Column) -> str:

@@ -147,10 +147,16 @@ def migrate(
 @app.command(epilog=example("brimcast data prune --keep 730d --dry-run"))
 def prune(
     keep: str = typer.Option(..., "--keep", metavar="DURATION", help="How long readings are kept: 730d or 104w."),
+    keep_forecasts: str | None = typer.Option(
+        None,
+        "--keep-forecasts",
+        metavar="DURATION",
+        help="How long forecasts that were given are kept. [default: --keep]",
+    ),
     store: str | None = STORE,
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be deleted, and delete nothing."),
 ) -> None:
-    """Delete readings older than that from a store, in small steps beside a running service.
+    """Delete readings, and forecasts that were given, older than that from a store, beside a running service.
 
     The newest reading of each bin stays, however old, and so do bins and emptyings. A file of SQLite does not shrink:
     the room is used again.
@@ -164,14 +170,15 @@ def prune(
     from data.store import Store
 
     kept, now = keep_of(keep), pd.Timestamp.now("UTC").as_unit("us")
+    kept_given = kept if keep_forecasts is None else keep_of(keep_forecasts, "--keep-forecasts")
     settings = read_settings(store=store)
     with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as opened:
         with working("Pruning"):
-            done = prune_store(opened.connections, now - kept, now, dry_run=dry_run)
+            done = prune_store(opened.connections, now - kept, now, given_before=now - kept_given, dry_run=dry_run)
         said = "would be deleted" if dry_run else "deleted"
         typer.echo(
             f"{shown(opened.url)}: {done.readings:,} readings of {done.bins:,} bins, measured before "
-            f"{done.before:%Y-%m-%d %H:%M} UTC, {said}"
+            f"{done.before:%Y-%m-%d %H:%M} UTC, and {done.forecasts:,} forecasts given, {said}"
         )
 
 

@@ -24,7 +24,7 @@ class Renamed:
 
 
 def rename_bin(connections: Connections, old: str, new: str) -> Renamed:
-    """Move a bin's readings, emptyings and facts to another id, in one transaction; the old id is forgotten.
+    """Move all of a bin to another id, forecasts given included, in one transaction; the old id is forgotten.
 
     Where `new` is known already the two become one: both histories, and the facts (and devices) of `new`. Raises
     InputError for a bin that the store has never heard of.
@@ -40,7 +40,8 @@ def rename_bin(connections: Connections, old: str, new: str) -> Renamed:
         if old == new:
             return Renamed(0, 0, merged=False)
         lock_bins(connection, pd.Series([old, new]))
-        readings, emptyings = (_move(connection, table, old, new) for table in (schema.READINGS, schema.EMPTYINGS))
+        tables = (schema.READINGS, schema.EMPTYINGS, schema.GIVEN)
+        readings, emptyings, _ = [_move(connection, table, old, new) for table in tables]
         mark = "%s" if is_postgres(connection) else "?"
         if fetched(connection, f"SELECT 1 FROM bins WHERE bin_id = {mark} LIMIT 1", (new,)):
             connection.exec_driver_sql(f"DELETE FROM bins WHERE bin_id = {mark}", (old,))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from data.batches import fetched, is_postgres, listed, microsecond
 from data.connections import Connections
 from data.errors import InputError
+from data.stored_given import count_given, forget_given
 
 CHUNK = 10_000
 LEAST = pd.Timedelta(days=35)
@@ -21,22 +22,26 @@ LEAST = pd.Timedelta(days=35)
 
 @dataclass(frozen=True)
 class Pruned:
-    """Readings measured before `before`, of `bins` bins: deleted, or found by a dry run; each bin's newest stays."""
+    """Readings measured before `before`, of `bins` bins: deleted, or found by a dry run; each bin's newest stays.
+
+    forecasts: those given before the moment until which they are kept.
+    """
 
     before: pd.Timestamp
     readings: int
     bins: int
+    forecasts: int = 0
 
 
-def keep_of(text: str) -> pd.Timedelta:
-    """How long readings are kept, as 730d, 104w or 8760h. Raises InputError."""
+def keep_of(text: str, option: str = "--keep") -> pd.Timedelta:
+    """How long something is kept, as 730d, 104w or 8760h. Raises InputError."""
     matched = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower())
     if not matched:
         raise InputError(
-            f"--keep is {text!r}",
+            f"{option} is {text!r}",
             expected="a number of hours, days or weeks",
             remedy="Name one.",
-            example="--keep 730d",
+            example=f"{option} 730d",
         )
     return pd.Timedelta(hours=int(matched[1]) * {"h": 1, "d": 24, "w": 168}[matched[2]])
 
@@ -46,10 +51,13 @@ def prune_store(
     before: pd.Timestamp,
     now: pd.Timestamp,
     *,
+    given_before: pd.Timestamp | None = None,
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Pruned:
-    """Delete readings measured before `before`, save the newest of each bin in all its versions.
+    """Delete readings measured before `before`, save the newest of each bin in all its versions; and forecasts given.
+
+    Those given before `given_before`; without readings none can be scored, so it is `before` at the earliest.
 
     Each chunk is a transaction of its own; ended early, the rest is left for the next time. `progress`
     is told the number of rows of each.
@@ -62,11 +70,18 @@ def prune_store(
             remedy="Keep more.",
             example="--keep 730d",
         )
+    given_before = max(before, given_before or before)
     with connections.snapshot() as connection:
-        old = _count(connection, before)
+        old, given = _count(connection, before), count_given(connection, given_before)
     if dry_run:
-        return Pruned(before, int(old.sum()), len(old))
-    deleted = 0
+        return Pruned(before, int(old.sum()), len(old), given)
+    deleted = forecasts = 0
+    while True:
+        with connections.transaction() as connection:
+            gone = forget_given(connection, given_before, CHUNK)
+        if not gone:
+            break
+        forecasts += gone
     for _, chunk in old.groupby((old.cumsum() - 1) // CHUNK):  # bins that have about so many old rows together
         gone = CHUNK
         while gone >= CHUNK:
@@ -75,7 +90,7 @@ def prune_store(
             deleted += gone
             if progress:
                 progress(gone)
-    return Pruned(before, deleted, len(old))
+    return Pruned(before, deleted, len(old), forecasts)
 
 
 def _count(connection: sa.Connection, before: pd.Timestamp) -> pd.Series:

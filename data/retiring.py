@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from data.store import Store
 
 FILES = ("readings.parquet", "emptyings.parquet", "bins.csv")
-TABLES = ("readings", "emptyings", "bins", "bin_versions")
+TABLES = ("readings", "emptyings", "bins", "bin_versions", "given_forecasts")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Retired:
 def retire_bins(store: Store, bin_ids: list[str], out: Path) -> Retired:
     """Write all that the store holds of these bins into `out`, then delete it: whole or not at all.
 
-    The files are tables as every command reads them, so a model can still learn from them. Raises InputError for a bin
-    that the store has never heard of, a folder that holds such files, or where something came in meanwhile.
+    The files are tables as every command reads them, so a model can still learn from them; forecasts that were given
+    are only deleted. Raises InputError for a bin that the store has never heard of, a folder that holds such files, or
+    where something came in meanwhile.
     """
     ids = sorted(set(bin_ids))
     there = [name for name in FILES if (out / name).exists()]

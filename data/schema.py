@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration in data/migrations: what this code works with. Revisions are four digits and only rise."""
 METADATA = sa.MetaData()
 # Ids sort by their bytes everywhere, as pandas sorts them.
@@ -52,5 +52,21 @@ VERSIONS = sa.Table(
     METADATA,
     sa.Column("bin_id", Id, primary_key=True),
     sa.Column("version", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+LEVELS = ("q05", *(f"q{p}" for p in range(10, 100, 10)), "q95")
+GIVEN = sa.Table(
+    "given_forecasts",
+    METADATA,
+    # Read, and let go of, by the hour: what is new is written at the end of the key.
+    sa.Column("hour", Us, primary_key=True, autoincrement=False),
+    sa.Column("bin_id", Id, primary_key=True),
+    sa.Column("horizon_h", Number, primary_key=True),
+    sa.Column("role", Id, primary_key=True),
+    sa.Column("model_name", Id, primary_key=True),
+    sa.Column("model_version", Id, primary_key=True),
+    *(sa.Column(name, Us, nullable=False) for name in ("as_of", "at", "given_at")),
+    *(sa.Column(name, Number, nullable=False) for name in (*LEVELS, "mean", "p_full", "full_pct")),
+    sa.Column("status", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -18,8 +18,10 @@ class Settings(BaseSettings):
     in which its clients still wait. `registry_every_s`: how often the service asks the registry for a new champion; 0
     means never. `keys`, `keys_file`: the service's keys as `serving.keys` reads them (digests, never a key), beside or
     in place of the file `keys` in the home. `requests_per_min`: how many requests a worker answers to one key, on
-    average. `cors_origins`: web pages of which other hosts may call the service, comma-separated. `log_level`: `info`
-    tells refused and failed requests, `debug` every one.
+    average. `record_share`: of what share of the bins, drawn anew every hour, a forecast is kept to be scored later; 0
+    means none. `score_every_s`: how often those that are due are scored; 0 means never. `shadow`: whether the
+    challenger is asked the same. `cors_origins`: web pages of which other hosts may call the service, comma-separated.
+    `log_level`: `info` tells refused and failed requests, `debug` every one.
     """
 
     model_config = SettingsConfigDict(env_prefix="BRIMCAST_", extra="forbid", frozen=True, populate_by_name=True)
@@ -33,6 +35,9 @@ class Settings(BaseSettings):
     keys: str = Field(default="", repr=False)
     keys_file: Path | None = None
     requests_per_min: float = Field(default=6000.0, ge=1, le=1e7)
+    record_share: float = Field(default=0.02, ge=0, le=1)
+    score_every_s: float = Field(default=1800.0, ge=0, le=86_400)
+    shadow: bool = False
     cors_origins: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     tracking_uri: str = Field(default="", validation_alias=AliasChoices("BRIMCAST_TRACKING_URI", "MLFLOW_TRACKING_URI"))

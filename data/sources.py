@@ -24,6 +24,7 @@ NEEDED = {  # each group needs one
     "emptyings": (("bin_id",), ("emptied_at",)),
     "weather": (("at",), ("issued_at",)),
     "windows": (("bin_id",), ("as_of",), ("at",)),
+    "visits": (("bin_id",), ("planned_at",)),
 }
 TIMES = {
     name: tuple(column for column, told in schema.columns.items() if "UTC" in str(told.dtype))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from data.connections import Connections, StoreError
 from data.databases import unreachable
 from data.emptyings import Emptyings
 from data.errors import InputError
+from data.given import Given
 from data.history import History
 from data.migration import check_revision, migrate, revision_of
 from data.readings import Readings
@@ -21,6 +22,7 @@ from data.settings import Settings
 from data.stored import Stored
 from data.stored_bins import any_bins, bins_with, put_bins, read_bins
 from data.stored_emptyings import put_emptyings, read_emptyings
+from data.stored_given import put_given, read_given
 from data.stored_readings import put_readings
 from data.windows import BARE, NUMBERS, read_window
 
@@ -28,7 +30,7 @@ __all__ = ["Store", "StoreError", "Stored"]
 
 
 class Store:
-    """Bins, readings (every version) and emptyings in SQLite or PostgreSQL; safe to use from several threads.
+    """Bins, readings (every version), emptyings and forecasts given, in SQLite or PostgreSQL; for several threads.
 
     Each `put_...` is one transaction: it holds wholly or not at all, raises the version of the bins it changed, and
     when put again changes nothing. `migrate`: bring an older or an empty store to this code's revision, instead of
@@ -99,6 +101,11 @@ class Store:
         with self.connections.transaction() as connection:
             return put_bins(connection, bins)
 
+    def put_given(self, given: Given) -> Stored:
+        """Add forecasts that were given; of a bin, hour, horizon, role and model the first told holds."""
+        with self.connections.transaction() as connection:
+            return put_given(connection, given)
+
     def put(
         self,
         readings: Readings,
@@ -155,6 +162,11 @@ class Store:
             bins = read_bins(connection, None if asked is None else ids, heard=ids)
         history = History(Readings.sorted(readings), emptyings, bins)
         return (history if until is None else history.until(until)), versions
+
+    def given(self, since: pd.Timestamp, until: pd.Timestamp, roles: Sequence[str] | None = None) -> Given:
+        """Forecasts given at or after `since` and before `until`, by these roles (default: all)."""
+        with self.connections.snapshot() as connection:
+            return read_given(connection, since, until, roles)
 
     def bins(self) -> Bins:
         """The bins that were put."""

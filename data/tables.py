@@ -86,6 +86,40 @@ WINDOWS = pa.DataFrameSchema(
     strict=True,
 )
 
+_PERCENT = pa.Check.in_range(0, 100)
+GIVEN = pa.DataFrameSchema(
+    {
+        "bin_id": _column(str, "the bin", required=True),
+        "as_of": _column(UTC, "the moment the forecast is made, UTC", required=True),
+        "at": _column(UTC, "the moment forecast, UTC", required=True),
+        "role": _column(
+            str, "champion (answered with), shadow (a challenger) or baseline: asked the same beside it", required=True,
+            checks=pa.Check.isin(["champion", "shadow", "baseline"]),
+        ),
+        "model_name": _column(str, "the registered model's name, or the baseline's", required=True),
+        "model_version": _column(str, "and its version; of a baseline nothing", required=True),
+        "given_at": _column(UTC, "when it was told, UTC", required=True),
+        **{
+            f"q{level:02d}": _column(float, "percent, not exceeded so often", required=True, checks=_PERCENT)
+            for level in (5, *range(10, 100, 10), 95)
+        },
+        "mean": _column(float, "expected percent", required=True, checks=_PERCENT),
+        "p_full": _column(float, "probability of full_pct or more", required=True, checks=pa.Check.in_range(0, 1)),
+        "full_pct": _column(float, "percent at which the bin counted as full", required=True),
+        "status": _column(str, "of the sensor, as the forecast told it", required=True),
+    },
+    name="given",
+    strict=True,
+)  # fmt: skip
+VISITS = pa.DataFrameSchema(
+    {
+        "bin_id": _column(str, "the bin", required=True),
+        "planned_at": _column(UTC, "when a truck is to come, UTC", required=True),
+    },
+    name="visits",
+    strict=True,
+)
+
 TABLES: dict[str, pa.DataFrameSchema] = {
-    schema.name: schema for schema in (READINGS, BINS, EMPTYINGS, WEATHER, WINDOWS)
+    schema.name: schema for schema in (READINGS, BINS, EMPTYINGS, WEATHER, WINDOWS, VISITS)
 }

@@ -226,6 +226,7 @@ class Ready(BaseModel):
     registry: dict[str, Any] = Field(
         description="whether the registry answered when it was asked last; answers never wait for it"
     )
+    scores: dict[str, Any] = Field(description="when forecasts were scored last, and what became of the challenger")
 
 
 class ProblemAnswer(BaseModel):

@@ -18,6 +18,8 @@ from serving.moments import utc
 from serving.outlook import Outlook, read_outlook
 from serving.problems import Problem
 from serving.pulse import Pulse
+from serving.recorder import Recorder
+from serving.scorecards import Scorecard, last_scorecard, scores_told
 from serving.state import State
 from serving.traces import span
 
@@ -52,8 +54,12 @@ class Live:
         copy: Copy,
         now: Callable[[], pd.Timestamp] = clock,
         pulse: Pulse | None = None,
+        record_share: float = 0.0,
+        scorecard: Callable[[], Scorecard] = Scorecard,
     ) -> None:
         self._open_store, self._copy, self.now, self._pulse = open_store, copy, now, pulse
+        self.scorecard = scorecard
+        self._recorder = Recorder(lambda given: self.store().put_given(given), record_share, now)
         self._store: Store | None = None
         self._state: State | None = None
         self._lock, self._opening = threading.Lock(), threading.Lock()
@@ -74,7 +80,13 @@ class Live:
                 asked.append(Store.of(settings, WAIT_S))
             asked[0].ping()
 
-        return cls(lambda: Store.of(settings, WAIT_S), Copy(settings), pulse=Pulse(ping))
+        return cls(
+            lambda: Store.of(settings, WAIT_S),
+            Copy(settings),
+            pulse=Pulse(ping),
+            record_share=settings.record_share,
+            scorecard=lambda: last_scorecard(settings),
+        )
 
     def store(self) -> Store:
         """The store, opened once. Raises Problem 503; while one request tries to open it, the others wait for that."""
@@ -114,7 +126,7 @@ class Live:
         champion = self.champion()
         with self._lock:
             if self._state is None or (self._keeper is None and self._state.champion is not champion):
-                self._state = State(champion)
+                self._state = State(champion, self._recorder.note)
             return self._state
 
     def kept(self) -> State | None:
@@ -133,15 +145,20 @@ class Live:
             return read_outlook(self.champion(), self.store(), ids, utc(as_of), now)
 
     def keep_fresh(self) -> None:
-        """Fill the state in the background, and keep it fresh until `end`; ask the store whether it answers."""
+        """Fill the state in the background, and keep it fresh until `end`; ask the store whether it answers.
+
+        Some of what is forecast is recorded.
+        """
+        self._recorder.begin()
         if self._pulse is not None:
             self._pulse.begin()
         self._keeper = threading.Thread(target=self._keep, name="brimcast-state", daemon=True)
         self._keeper.start()
 
     def end(self) -> None:
-        """Stop keeping the state fresh."""
+        """Stop keeping the state fresh; record what is still noted."""
         self._ending.set()
+        self._recorder.end()
         if self._pulse is not None:
             self._pulse.end()
 
@@ -160,7 +177,7 @@ class Live:
         state, champion = self.state(), self.champion()
         new = state.champion is not champion
         if new:
-            state = State(champion)
+            state = State(champion, self._recorder.note)
         try:
             state.refresh(self.store(), self.now, REFRESHED)
         except (Problem, BrimcastError, SQLAlchemyError, OSError):
@@ -196,4 +213,5 @@ class Live:
         if not made["ok"]:
             made["detail"] = f"The first forecasts are being made: {made['bins']:,} of {store.get('bins', 0):,} bins."
         ready = bool(store["ok"] and model["ok"] and made["ok"])
-        return {"ready": ready, "store": store, "model": model, "forecasts": made, "registry": self._copy.registry()}
+        told = {"ready": ready, "store": store, "model": model, "forecasts": made, "registry": self._copy.registry()}
+        return told | {"scores": scores_told(self.scorecard())}

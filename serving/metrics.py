@@ -15,9 +15,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/forecast", "/v1/due", "/v1/model", "/v1/adapters/ngsi-ld",
-          "/v1/adapters/golemio", "/v1/adapters/ttn", "/v1/adapters/chirpstack", "/docs", "/docs.json",
-          "/healthz", "/livez", "/readyz", "/metrics", "/")  # fmt: skip
+ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/forecast", "/v1/due", "/v1/model", "/v1/scorecard",
+          "/v1/adapters/ngsi-ld", "/v1/adapters/golemio", "/v1/adapters/ttn", "/v1/adapters/chirpstack", "/docs",
+          "/docs.json", "/healthz", "/livez", "/readyz", "/metrics", "/")  # fmt: skip
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -25,6 +25,9 @@ REQUESTS = Counter("brimcast_requests", "Requests answered", ["route", "method",
 DURATION = Histogram("brimcast_request_duration_seconds", "Time to answer", ["route"], buckets=SECONDS)
 ROWS = Counter("brimcast_rows", "Rows sent in, by table and what became of them", ["table", "outcome"])
 REJECTED = Counter("brimcast_rows_rejected", "Rows set aside, by table and reason", ["table", "reason"])
+RECORDED = Counter(
+    "brimcast_forecasts_recorded", "Forecasts of bins that were drawn to be scored later, by outcome", ["outcome"]
+)
 REFUSED = Counter("brimcast_models_refused", "Champions that could not be answered with: the one before goes on")
 REGISTRY_ERRORS = Counter("brimcast_registry_errors", "Times that the registry was asked for the champion in vain")
 REGISTRY_UP = Gauge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request
@@ -24,6 +25,7 @@ from serving.messages import BinsRequest, EmptyingsRequest, ReadingsRequest
 from serving.metrics import exposition
 from serving.openapi import OPERATION, Endpoint, as_served, document
 from serving.problems import EXPLAINED, PROBLEM_JSON, Problem, invalid
+from serving.scorecards import Scorecard, live_metrics
 
 DOWN = "The store cannot be reached; nothing of this request was kept. Try again."
 
@@ -101,6 +103,14 @@ def _add_tables(app: FastAPI) -> None:
         champion = _live(request).champion()
         return ModelCard(**{**champion.model.card, "name": champion.name, "version": champion.version})
 
+    @app.get("/v1/scorecard", summary="How good the forecasts given were", tags=["forecasts"])
+    def scorecard(request: Request) -> Scorecard:
+        """Of forecasts already due: scores by horizon, model and role, beside the weekday rate's of the same moments.
+
+        A share of all forecasts is recorded; those due are scored in the background, every half hour unless set.
+        """
+        return _live(request).scorecard()
+
 
 def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:
     @app.get("/", include_in_schema=False)
@@ -148,7 +158,8 @@ def _add_pages(app: FastAPI, native: tuple[Endpoint, ...]) -> None:
     @app.get("/metrics", summary="Prometheus' metrics", tags=[OPERATION], response_class=PlainTextResponse)
     def metrics(request: Request) -> Response:
         """All workers' counts, and the fleet in numbers."""
-        text, kind = exposition(fleet(_live(request)))
+        live = _live(request)
+        text, kind = exposition(chain(fleet(live), live_metrics(live.scorecard())))
         return Response(text, headers={"content-type": kind})
 
     drawn = document(app, native, _version())

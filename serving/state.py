@@ -28,14 +28,14 @@ THREADS = 2
 
 
 class State:
-    """One champion's forecasts. Safe to use from several threads.
+    """One champion's forecasts, each shown to `noted` when it is made. Safe to use from several threads.
 
     A forecast is old when the bin's version in the store is not the one it was made from, or after five minutes.
     Versions are read before the readings: what is committed in between is at worst read twice, never missed.
     """
 
-    def __init__(self, champion: Champion) -> None:
-        self.champion = champion
+    def __init__(self, champion: Champion, noted: Callable[[Outlook], None] = lambda made: None) -> None:
+        self.champion, self._noted = champion, noted
         self.filled = False
         self._lock = threading.Lock()  # over what is kept
         self._turns = Turns()  # large batches are made one after the other, not twice at once
@@ -103,6 +103,7 @@ class State:
         def make(part: slice) -> Outlook:
             made = read_outlook(self.champion, store, ids[part].tolist(), None, clock())
             self._keep(made, versions[part])
+            self._noted(made)
             return made
 
         parts = list(_parts(len(ids), batch))

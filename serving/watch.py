@@ -1,4 +1,4 @@
-"""The watch over the registry: one child process a service copies each new champion here, as soon as it is promoted.
+"""The watch: one child process a service copies each new champion here, and has forecasts scored (`scorer.py`).
 
 MLflow takes 165 MB and seconds to import, and its calls may hang for a minute: no worker should. What the watch finds
 it tells in a file that every worker reads, and counts in the metrics that all processes of the service share.
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from data.errors import BrimcastError, InputError
 from data.outputs import whole
 from data.settings import Settings, read_settings
 from serving.logs import configure
+from serving.scorer import Scorer
 
 LOOK_AGAIN_S = 5.0
+STEP_S = 5.0
 ROOT = Path(__file__).resolve().parent.parent
 TOLD, LOCK = "registry.json", ".watch.lock"
 log = logging.getLogger("brimcast")
@@ -34,14 +37,14 @@ class Watch:
     """Keeps one watching process alive, whichever worker starts it: the others wait for its lock."""
 
     def __init__(self, settings: Settings) -> None:
-        self._models, self._every_s = settings.home / "models", settings.registry_every_s
+        self._models, self._asked = settings.home / "models", bool(settings.registry_every_s or settings.score_every_s)
         self._ending = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="brimcast-watch", daemon=True)
 
     def begin(self) -> None:
         """Watch, in the background, until `end`; not at all where the settings say so."""
-        if self._every_s:
+        if self._asked:
             self._thread.start()
 
     def end(self) -> None:
@@ -136,16 +139,22 @@ def main() -> None:
     """Watch until our parent closes our stdin, which it does at its end, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, for the whole group
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # a copy that is begun is taken away
-    watcher = Watcher(settings := read_settings())
+    watcher, scorer = Watcher(settings := read_settings()), Scorer(settings)
     logging.basicConfig()
     configure(settings.log_level)
-    wait_s = 0.0
-    while not select.select([sys.stdin], [], [], wait_s)[0]:
-        try:
-            watcher.look()
-        except (BrimcastError, OSError) as error:
-            log.error("the registry was not asked: %s", error)
-        wait_s = settings.registry_every_s
+    every_s, next_look, wait_s = settings.registry_every_s, 0.0, 0.0
+    try:
+        while not select.select([sys.stdin], [], [], wait_s)[0]:
+            scorer.look()
+            if every_s and time.monotonic() >= next_look:
+                try:
+                    watcher.look()
+                except (BrimcastError, OSError) as error:
+                    log.error("the registry was not asked: %s", error)
+                next_look = time.monotonic() + every_s
+            wait_s = min(every_s or STEP_S, STEP_S)
+    finally:
+        scorer.end()
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("BRIMCAST_HOME", str(home))
-    monkeypatch.setenv("BRIMCAST_REGISTRY_EVERY_S", "0")  # no test's service starts processes of its own, unless asked
+    for name in ("BRIMCAST_REGISTRY_EVERY_S", "BRIMCAST_SCORE_EVERY_S"):
+        monkeypatch.setenv(name, "0")  # no test's service starts processes of its own, unless asked
     return home
 
 

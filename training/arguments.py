@@ -43,6 +43,17 @@ def horizons_of(text: str) -> list[float]:
     return hours
 
 
+def risks_of(text: str) -> list[float]:
+    """Risks such as 0.05,0.1: rising, each once, between 0 and 1. Raises typer.BadParameter."""
+    try:
+        risks = sorted({float(part) for part in text.split(",") if part.strip()})
+    except ValueError:
+        risks = []
+    if not risks or not 0 < risks[0] <= risks[-1] < 1:
+        raise typer.BadParameter(f"{text!r} names no risks. Expected probabilities between 0 and 1, such as 0.05,0.1.")
+    return risks
+
+
 ReadingsAt = Annotated[str, typer.Option("--readings", help="Readings: CSV, Parquet or a database URL.")]
 BinsAt = Annotated[str | None, typer.Option("--bins", help="The bins table; without it local time is UTC.")]
 EmptyingsAt = Annotated[str | None, typer.Option("--emptyings", help="Reported emptyings; others are detected.")]

@@ -199,11 +199,24 @@ def _profiles(frame: pd.DataFrame) -> FillRateProfiles:
     return profiles
 
 
+def sha256_lines(folder: Path) -> str:
+    """The digest of every file of a model folder, as `sha256sum` writes and checks them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{_digest(path.read_bytes())}  {path.relative_to(folder).as_posix()}\n" for path in files)
+
+
 def git_commit() -> str | None:
-    """The commit of the source this runs from; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The commit of the source this runs from, with `+changes` where files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    found = _git("-C", str(here), "rev-parse", "HEAD")
+    if found is None or not found.stdout.strip():
+        return None
+    changes = _git("-C", str(here), "diff", "--quiet", "HEAD", "--", ".", str(here.parent / "data"))
+    return found.stdout.strip() + ("+changes" if changes is not None and changes.returncode == 1 else "")
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str] | None:
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        return subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None

@@ -15,7 +15,7 @@ from training.network import HALF, HIDDEN, MIDDLE, POINTS, Network, rises, sigmo
 BATCH = 512
 RATE, WARM_UP = 2e-3, 0.1
 DECAY = 0.01
-DROPPED, BINS_DROPPED = 0.3, 0.1
+BINS_DROPPED = 0.1
 FAST, SLOW = 0.9, 0.99  # Adam's memories of the gradient and of its square
 ROUNDED = np.float32(1e-3)  # percent
 LEVEL = LEARNED.astype(np.float32)
@@ -24,7 +24,7 @@ LEVEL = LEARNED.astype(np.float32)
 @dataclass(frozen=True)
 class Lesson:
     """What networks are taught from: inputs (k, D) as `encoding` makes them, the rise (k, 1), the expected rise (k, 1),
-    how far down and up a rise can go (k, 1), all float32 percent.
+    how far down and up a rise can go (k, 1), all float32 percent; dropout: the share of units left out at each step.
     """  # noqa: D205 - the fields are one sentence
 
     encoding: Encoding
@@ -33,16 +33,17 @@ class Lesson:
     expected: np.ndarray
     down: np.ndarray
     up: np.ndarray
+    dropout: float
 
     @classmethod
-    def of(cls, examples: Examples) -> Lesson:
+    def of(cls, examples: Examples, dropout: float) -> Lesson:
         """The examples as networks read them."""
         features = examples.features
         encoding = Encoding.learn(features.names, features.matrix)
         level = features.level.astype(np.float32)[:, None]
         return cls(
             encoding, encoding(features.matrix), examples.rise.astype(np.float32)[:, None], expected_rise(features),
-            -level, 100 - level,
+            -level, 100 - level, dropout,
         )  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def _gradient(
         reached = reached @ weight + bias
         if layer < len(HIDDEN):
             gate = sigmoid(reached)
-            kept = (rng.random(reached.shape, dtype=np.float32) >= DROPPED) / np.float32(1 - DROPPED)
+            kept = (rng.random(reached.shape, dtype=np.float32) >= lesson.dropout) / np.float32(1 - lesson.dropout)
             steep.append(gate * (1 + reached * (1 - gate)) * kept)
             reached = reached * gate * kept
     slope = _loss_slopes(reached, lesson, rows)

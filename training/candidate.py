@@ -22,6 +22,7 @@ from training.practice import known_by
 from training.rules import RULES
 from training.scores import METRICS, reliability, summary, summary_by
 from training.settings import ModelSettings
+from training.slices import SLICES
 
 HORIZONS_H = (6.0, 12.0, 24.0, 48.0, 72.0)
 EVERY = pd.Timedelta(hours=6)
@@ -38,7 +39,7 @@ class Candidate:
 
     history: what was heard by `until`, the moment up to which the model learned; source: where the readings came from;
     rows: `scores.row_scores` with the bin's stream, None where nothing could be scored; scored_on: those windows, in
-    words.
+    words; rehearsal: the model that was scored where no window was left for the model itself.
     """
 
     model: FillModel
@@ -49,6 +50,7 @@ class Candidate:
     rows: pd.DataFrame | None
     scored_on: str
     figures: dict[str, Figure] = field(default_factory=dict)
+    rehearsal: FillModel | None = None
 
     @property
     def scores(self) -> pd.DataFrame | None:
@@ -65,6 +67,17 @@ class Candidate:
         """What made the fit what it is."""
         given = self.model.card.get("parameters", {})
         return {"seed": self.seed, "until": self.until.isoformat(), "scored_on": self.scored_on, **given}
+
+    @property
+    def evaluation(self) -> pd.DataFrame:
+        """Scores by slice, value and horizon, a row each: the table to sort and filter by."""
+        if self.rows is None:
+            return pd.DataFrame()
+        parts = [summary(self.rows).assign(slice="all", value="all")]
+        for name in (name for name in SLICES if name in self.rows):
+            parts += [summary(part).assign(slice=name, value=str(value)) for value, part in self.rows.groupby(name)]
+        table = pd.concat(parts).reset_index().astype({"horizon_h": "str"})
+        return table[["slice", "value", *(name for name in table if name not in ("slice", "value"))]]
 
     def metrics(self) -> dict[str, float]:
         """Flat names for MLflow: crps, crps_24h, paper/crps, paper/crps_24h …; what is not finite is left out."""
@@ -111,6 +124,7 @@ def fit_candidate(
         return candidate
     say("the same without the last 14 days, to score it on them")
     rehearsal = FillModel.fit(past, until=start, progress=lambda step: None, **how)
+    candidate = replace(candidate, rehearsal=rehearsal)
     return _scored(candidate, rehearsal, past, start, end, "held-back", against, say)
 
 

@@ -29,6 +29,11 @@ def compare(
     rows = _rows(forecasts, windows)
     if not rows:
         raise InputError("no forecasts", expected="at least one forecaster", remedy="Name the models to compare.")
+    return compare_rows(rows, seed=seed, draws=draws)
+
+
+def compare_rows(rows: Mapping[str, pd.DataFrame], *, seed: int = 0, draws: int = DRAWS) -> pd.DataFrame:
+    """`compare` of forecasts that are scored already: `row_scores` of the same windows, in one order, by forecaster."""
     first = next(iter(rows.values()))
     lines: dict[str, dict[str, float]] = {}
     for name, own in rows.items():

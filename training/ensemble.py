@@ -13,7 +13,7 @@ from training.grid import LEARNED
 from training.networks import QuantileNetworks
 from training.settings import ModelSettings
 
-EPOCHS, FEWEST_STEPS = 12, 200
+FEWEST_STEPS = 200
 BRIEF_STEPS = 120
 PARTS = 10
 EVEN = (0.5, 0.5, 0.0)
@@ -45,8 +45,8 @@ class Ensemble:
         boosters = QuantileBoosters.fit(
             examples, settings.booster_parameters, settings.trees, settings.threads, settings.seed, progress
         )
-        lesson = Lesson.of(examples)
-        steps = max(FEWEST_STEPS, EPOCHS * (len(examples.rise) // BATCH))
+        lesson = Lesson.of(examples, settings.dropout)
+        steps = max(FEWEST_STEPS, settings.epochs * (len(examples.rise) // BATCH))
         networks = QuantileNetworks.fit(lesson, steps, *how)
         return cls(boosters, networks, QuantileNetworks.fit(lesson, BRIEF_STEPS, *how), tuple(weights))
 

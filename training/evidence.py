@@ -52,16 +52,23 @@ class Blocks:
         totals = [np.bincount(place, weights=column, minlength=len(self) * cells) for column in columns]
         return np.stack(totals, axis=-1).reshape(len(self), cells, len(columns))
 
+    def only(self, rows: np.ndarray) -> Blocks:
+        """The same blocks with some of their rows (n,) bool; horizons that none of these has are left out."""
+        kept, horizon = np.unique(self.horizon[rows], return_inverse=True)
+        return Blocks(self.block[rows], self.order, self.starts, horizon, self.horizons[kept])
+
     def means(self, values: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
         """(1 + draws, h + 1, k) means of values (n, k) within a bin, then over bins, by horizon; last over horizons.
 
         The first is of the rows as they are, the others of blocks drawn with replacement.
         """
+        return self.weighed(values, np.concatenate([np.ones((1, len(self))), self.draw(draws, rng)]))
+
+    def weighed(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """(d, h + 1, k) such means where each block counts as often as `weights` (d, blocks) say."""
         sums = self.sums(values, self.horizon, len(self.horizons))[self.order]
-        parts = [self._means(np.ones((1, len(self))), sums)]
-        sizes = [min(left, CHUNK) for left in range(draws, 0, -CHUNK)]  # a few at a time, so that memory stays small
-        parts += [self._means(self.draw(size, rng)[:, self.order], sums) for size in sizes]
-        return np.concatenate(parts)
+        some = range(0, len(weights), CHUNK)  # a few at a time, so that memory stays small
+        return np.concatenate([self._means(weights[k : k + CHUNK, self.order], sums) for k in some])
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, blocks) how often each block is drawn."""

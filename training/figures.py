@@ -85,6 +85,21 @@ def coverage_chart(rows: pd.DataFrame, streams: Sequence[str] | None = None) -> 
     return figure
 
 
+def change_chart(table: pd.DataFrame) -> Figure:
+    """The challenger's CRPS against the champion's by slice, with its bounds; `table` as of `Verdict.table`."""
+    shown = table[table["check"] == "CRPS"].iloc[::-1].reset_index(drop=True)
+    figure, (axes,) = _panels(1, width=7, height=1.2 + 0.28 * len(shown))
+    axes.axvline(0, color=GREY, lw=0.8, ls="--")
+    for place, row in enumerate(shown.to_dict("records")):
+        color = BLUE if row["passed"] else RED
+        axes.plot([100 * row["low"], 100 * row["high"]], [place, place], color=color, lw=1.2)
+        axes.plot(100 * row["change"], place, "o", color=color, ms=4)
+    axes.set_yticks(range(len(shown)), [f"{of} ({n:,})" for of, n in zip(shown["of"], shown["windows"], strict=True)])
+    axes.set(xlabel="CRPS against the champion's, % (left: better; red: refused)", ylim=(-0.7, len(shown) - 0.3))
+    figure.suptitle("Challenger against champion by slice (windows)")
+    return figure
+
+
 def _panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A figure with n panels, two abreast, drawn by Agg whatever pyplot may be set to."""
     columns = min(2, max(n, 1))

@@ -54,3 +54,9 @@ def load_model(folder: Path) -> FillModel:
     """The model of a folder; of a local copy, its card also says name, version and run_id. Raises InputError."""
     model = FillModel.load(folder)
     return replace(model, card=model.card | registered_as(folder))
+
+
+def learned_until(forecaster: Forecaster) -> pd.Timestamp | None:
+    """Until when what it learned from was heard; a baseline fitted here has learned until --from."""
+    card = getattr(forecaster, "card", {})
+    return pd.Timestamp(card["trained_until"]) if card.get("trained_until") else None

@@ -19,6 +19,7 @@ from data.sources import read_table
 from data.times import EXAMPLE, read_times
 
 TIMES = ("as_of", "at")
+VISIT_TIMES = ("planned_at",)
 
 
 @dataclass(frozen=True)
@@ -61,26 +62,43 @@ def read_history(
 
 def read_windows(source: str, *, timezone: str | None = None) -> pd.DataFrame:
     """The windows of a file or database URL: bin_id, as_of, at (UTC), in their order. Raises InputError."""
-    raw = read_table(source, "windows", timezone=timezone).reset_index(drop=True)
-    windows = pd.DataFrame({"bin_id": ids(raw, "bin_id")})
-    for name in TIMES:
-        times = read_times(raw[name], timezone)
-        _refuse(times.naive, raw[name], source, f"{name} without a UTC offset", "Name its zone with --timezone.")
-        _refuse(times.missing | times.bad, raw[name], source, f"{name} that is no time", "Correct it.")
-        windows[name] = times.utc
-    _refuse(windows["bin_id"].isna().to_numpy(), raw["bin_id"], source, "no bin_id", "Name the bin.")
+    windows, raw = _moments(source, "windows", TIMES, timezone)
     early = (windows["at"] < windows["as_of"]).to_numpy()
-    _refuse(early, raw["at"], source, "`at` before as_of", "A forecast is of a moment after it is made: correct it.")
+    remedy = "A forecast is of a moment after it is made: correct it."
+    _refuse(early, raw["at"], source, "`at` before as_of", remedy, TIMES)
     return windows
 
 
-def _refuse(wrong: NDArray[np.bool_], values: pd.Series, source: str, what: str, remedy: str) -> None:
+def read_visits(source: str, *, timezone: str | None = None) -> pd.DataFrame:
+    """The planned visits of a file or database URL: bin_id, planned_at (UTC). Raises InputError."""
+    return _moments(source, "visits", VISIT_TIMES, timezone)[0]
+
+
+def _moments(
+    source: str, table: str, names: tuple[str, ...], timezone: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A table of bin_id and times, every one of them needed; and as it was found."""
+    raw = read_table(source, table, timezone=timezone).reset_index(drop=True)
+    read = pd.DataFrame({"bin_id": ids(raw, "bin_id")})
+    for name in names:
+        times = read_times(raw[name], timezone)
+        remedy = "Name its zone with --timezone."
+        _refuse(times.naive, raw[name], source, f"{name} without a UTC offset", remedy, names)
+        _refuse(times.missing | times.bad, raw[name], source, f"{name} that is no time", "Correct it.", names)
+        read[name] = times.utc
+    _refuse(read["bin_id"].isna().to_numpy(), raw["bin_id"], source, "no bin_id", "Name the bin.", names)
+    return read, raw
+
+
+def _refuse(
+    wrong: NDArray[np.bool_], values: pd.Series, source: str, what: str, remedy: str, names: tuple[str, ...]
+) -> None:
     if wrong.any():
         first = int(wrong.argmax())
         count = int(wrong.sum())
         raise InputError(
             f"Row {first} of {source} (counted from 0) has {what}: {values.iloc[first]!r}; {count:,} such rows",
-            expected="bin_id, as_of and at in every row, ISO 8601 with an offset",
+            expected=f"bin_id, {' and '.join(names)} in every row, ISO 8601 with an offset",
             remedy=remedy,
-            example=f"bin-1,{EXAMPLE},2025-02-01T06:00:00+01:00",
+            example=",".join(["bin-1", EXAMPLE, "2025-02-01T06:00:00+01:00"][: 1 + len(names)]),
         )

@@ -22,6 +22,8 @@ TOLERANCE_H = 1.5
 MARGIN_H = 1.0
 CYCLE_REACH_H = 6.0
 MIN_DROP_PCT = 20.0
+UNSCORED = ("no_reading_before", "no_reading_at", "emptied_between")
+"""Why a window cannot be scored: silent before as_of (or hardly known at all), silent at `at`, or emptied between."""
 
 
 def label(
@@ -42,26 +44,49 @@ def label(
     With `truth` (bin_id, at, level) y is the known level, and `emptyings` are the known emptyings, in place of what
     the readings show. Of revised readings the latest version counts.
     """
+    truths = judge(readings, asks, emptyings, truth, margin_h=margin_h, fresh_h=fresh_h, min_drop_pct=min_drop_pct)
+    good = (truths["unscored"] == "").to_numpy()
+    kept = asks[good].reset_index(drop=True)
+    return kept.assign(**truths.loc[good, ["horizon_h", "y"]].reset_index(drop=True))
+
+
+def judge(
+    readings: Readings,
+    asks: pd.DataFrame,
+    emptyings: Emptyings | None = None,
+    truth: pd.DataFrame | None = None,
+    *,
+    margin_h: float = MARGIN_H,
+    fresh_h: float | None = None,
+    min_drop_pct: float = MIN_DROP_PCT,
+) -> pd.DataFrame:
+    """What came true in each of `asks`, rows as these: horizon_h, y (NaN where unscored) and `unscored`: why not.
+
+    unscored: '' where it can be scored, else the first of UNSCORED that holds. See `label`.
+    """
     lines = levels(readings)
     code = lines.codes_of(asks["bin_id"])
     code = np.where(lines.count[code] >= 3, code, -1) if len(lines.bin_ids) else code
     known = np.flatnonzero(code >= 0)
+    horizon_h = np.round(microseconds(asks["at"]) / HOUR_US - microseconds(asks["as_of"]) / HOUR_US, 6)
+    unscored, found = np.full(len(asks), UNSCORED[0], dtype=object), np.full(len(asks), np.nan)
     code, start_us, end_us = code[known], microseconds(asks["as_of"])[known], microseconds(asks["at"])[known]
     step_h = lines.median_step_h()
     last = lines.before(code, start_us, inclusive=True) - 1
-    good = last >= lines.bounds[code]
+    heard = last >= lines.bounds[code]
     last = np.maximum(last, lines.bounds[code])
     fresh = (
         np.where(step_h >= DAILY_STEP_H, FRESH_DAILY_H, FRESH_H) if fresh_h is None else np.full(len(step_h), fresh_h)
     )
-    good &= start_us / HOUR_US - lines.hours[last] <= fresh[code]
+    heard &= start_us / HOUR_US - lines.hours[last] <= fresh[code]
     tolerance_h = np.maximum(TOLERANCE_H, step_h / 2)[code]
+    touched = np.zeros(len(known), dtype=bool)
     if truth is None:
         emptied = hindsight_emptyings(lines, min_drop_pct)
         target = lines.nearest(code, end_us)
-        good &= np.abs(lines.hours[target] - end_us / HOUR_US) <= tolerance_h
-        good &= lines.time_us[target] > start_us
-        good &= _untouched(lines, emptied, code, last, target, end_us / HOUR_US + margin_h)
+        near = np.abs(lines.hours[target] - end_us / HOUR_US) <= tolerance_h
+        near &= lines.time_us[target] > start_us
+        touched |= ~_untouched(lines, emptied, code, last, target, end_us / HOUR_US + margin_h)
         y = smoothed(lines, np.cumsum(emptied), code, target)
     else:
         if emptyings is None:
@@ -69,12 +94,11 @@ def label(
                 "a true level without true emptyings", expected="both or neither", remedy="Pass the emptyings too."
             )
         y, near = _true_level(truth, asks["bin_id"].iloc[known], end_us, tolerance_h)
-        good &= near
     if emptyings is not None:
-        good &= ~emptied_between(emptyings, asks["bin_id"].iloc[known], start_us, end_us)
-    horizon_h = np.round(end_us / HOUR_US - start_us / HOUR_US, 6)
-    rows = asks.iloc[known[good]].reset_index(drop=True)
-    return rows.assign(horizon_h=horizon_h[good], y=y[good])
+        touched |= emptied_between(emptyings, asks["bin_id"].iloc[known], start_us, end_us)
+    unscored[known] = np.select([~heard, ~near, touched], UNSCORED, "")
+    found[known] = np.where(unscored[known] == "", y, np.nan)
+    return pd.DataFrame({"horizon_h": horizon_h, "y": found, "unscored": pd.Series(unscored, dtype="str")})
 
 
 def asks(

@@ -42,8 +42,9 @@ def auc(probability: np.ndarray, event: np.ndarray) -> float:
 def row_scores(windows: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
     """Scores of each labelled window (bin_id, as_of, at, horizon_h, y; further columns are carried along).
 
-    A window without a forecast, or with an empty one, is scored as the uninformative forecast (deciles 10, 20 … 90,
-    p_full one half) and marked `missing`. Raises InputError where forecasts break the contract.
+    Full is at `full_pct` where the windows have it, else at 95. A window without a forecast, or with an empty one, is
+    scored as the uninformative forecast (deciles 10, 20 … 90, p_full one half) and marked `missing`. Raises InputError
+    where forecasts break the contract.
     """
     _check(forecasts)
     numbers = forecasts[[*KEY, *DECILES, *(["p_full"] if "p_full" in forecasts else [])]]
@@ -54,7 +55,8 @@ def row_scores(windows: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
     quantiles = quantiles.clip(0, 100)
     probability = merged["p_full"].to_numpy(float) if "p_full" in merged else np.full(len(y), np.nan)
     probability = np.where(missing, 0.5, probability) if "p_full" in merged else probability
-    event = y >= FULL_PCT
+    full_pct = windows["full_pct"].clip(upper=100).to_numpy(float) if "full_pct" in windows else FULL_PCT
+    event = y >= full_pct
     safe = probability.clip(P_EPS, 1 - P_EPS)
     inside = (y >= quantiles[:, 0] - ROUNDING_PCT) & (y <= quantiles[:, 8] + ROUNDING_PCT)
     return windows.assign(

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.errors import InputError
 
 
 class ModelSettings(BaseModel):
@@ -19,10 +23,14 @@ class ModelSettings(BaseModel):
     learning_rate: float = Field(default=0.08, gt=0, le=1)
     leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
     networks: int = Field(default=4, gt=0, description="neural networks beside the boosters")
+    epochs: int = Field(default=12, gt=0, description="times that networks see each example, at least 200 steps")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="share of a network's units left out at each step")
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
     outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
     strangers: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which a bin is unknown")
-    threads: int = Field(default=2, gt=0, description="boosters and networks fitted at a time; does not change them")
+    threads: int = Field(
+        default=2, gt=0, exclude=True, description="boosters and networks fitted at a time; does not change them"
+    )
     seed: int = 0
 
     @property
@@ -33,3 +41,23 @@ class ModelSettings(BaseModel):
             "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 127,
             "extra_trees": True,
         }  # fmt: skip
+
+
+def read_model_settings(path: Path | None, country: str | None) -> ModelSettings:
+    """The settings of a JSON file (None: the defaults), for this country where one is named. Raises InputError."""
+    given: dict[str, Any] = {}
+    try:
+        if path is not None:
+            given = dict(json.loads(path.read_text()))
+        return ModelSettings(**{**given, **({"country": country} if country else {})})
+    except (OSError, ValueError, TypeError) as error:
+        said = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise InputError(
+            f"The settings in {path} cannot be used ({said})",
+            expected=f"a JSON object with some of {', '.join(ModelSettings.model_fields)}",
+            remedy="Correct it, or let `brimcast training tune --out` write one.",
+            example='{"trees": 200, "learning_rate": 0.05}',
+        ) from error

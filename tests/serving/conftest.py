@@ -107,6 +107,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRIMCAST_HOME", str(tmp_path_factory.mktemp("service")))
         patch.setenv("BRIMCAST_REGISTRY_EVERY_S", "0")
+        patch.setenv("BRIMCAST_SCORE_EVERY_S", "0")
         from serving.service import Brimcast
 
         with TestClient(Brimcast.to_asgi()) as client:

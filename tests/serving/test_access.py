@@ -26,6 +26,7 @@ ASKS: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/bins", None, "read"),
     ("GET", "/v1/bins/a", None, "read"),
     ("GET", "/v1/model", None, "read"),
+    ("GET", "/v1/scorecard", None, "read"),
     ("GET", "/metrics", None, "read"),
     ("POST", "/v1/forecast", {"bin_ids": ["a"]}, "read"),
     ("POST", "/v1/due", {"by": "2026-03-03T06:00:00Z"}, "read"),
@@ -125,7 +126,8 @@ def test_without_a_key_pages_and_probes_tell_nothing_of_the_bins(keyed: Keyed) -
         assert answer.status_code == 200, path
         assert '"a"' not in answer.text
     assert keyed.ask("GET", "/readyz").json() == {
-        "ready": True, "store": {"ok": True}, "model": {"ok": True}, "forecasts": {"ok": True}, "registry": {"ok": True}
+        "ready": True, "store": {"ok": True}, "model": {"ok": True}, "forecasts": {"ok": True},
+        "registry": {"ok": True}, "scores": {"ok": True},
     }  # fmt: skip
     assert keyed.ask("GET", "/readyz", token=keyed.tokens["read"]).json()["store"] == {"ok": True, "bins": 1}
     assert '"a"' in keyed.ask("GET", "/docs.json", token=keyed.tokens["read"]).text

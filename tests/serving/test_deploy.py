@@ -17,7 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from data.settings import Settings
 from serving.bodies import MAX_BODY_BYTES
-from serving.metrics import ROUTES
+from serving.metrics import RECORDED, ROUTES
+from serving.scorecards import Scorecard
+from tests.serving.test_scorecards import CARD
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "serving" / "deploy"
@@ -47,6 +49,10 @@ def expressions() -> list[str]:
 @pytest.fixture
 def scraped(service: Any) -> dict[str, dict[str, set[str]]]:
     """By the name of each sample of a scrape: its labels, and the values they had."""
+    from serving.service import routes
+
+    routes.state.live.scorecard = lambda: Scorecard.model_validate(CARD)
+    RECORDED.labels("stored")
     service.know(a=40, faulty_1=99)
     service.post("/v1/readings", {"readings": [{"bin_id": "a", "measured_at": "x", "fill_pct": 1}]})
     service.post("/v1/forecast", {"bin_ids": ["a", "faulty-1"]})

@@ -18,7 +18,7 @@ def document(service: Any) -> dict[str, Any]:
 def test_the_document_lists_what_the_contract_names(document: dict[str, Any]) -> None:
     assert {path: sorted(operations) for path, operations in document["paths"].items()} == {
         "/v1/readings": ["post"], "/v1/bins": ["get", "put"], "/v1/bins/{bin_id}": ["get"], "/v1/emptyings": ["post"],
-        "/v1/forecast": ["post"], "/v1/due": ["post"], "/v1/model": ["get"],
+        "/v1/forecast": ["post"], "/v1/due": ["post"], "/v1/model": ["get"], "/v1/scorecard": ["get"],
         "/v1/adapters/ngsi-ld": ["post"], "/v1/adapters/golemio": ["post"], "/v1/adapters/ttn": ["post"],
         "/v1/adapters/chirpstack": ["post"],
         "/healthz": ["get"], "/livez": ["get"], "/readyz": ["get"], "/metrics": ["get"], "/docs.json": ["get"],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from data.settings import Settings
 from data.simulation import Simulation
 from training import tracking
 from training.candidate import Candidate, fit_candidate
+from training.commands import main
 from training.inputs import read_history
 from training.model import FillModel
 from training.registry import enter
@@ -50,6 +53,13 @@ def tiny_model(small_history: History, split: pd.Timestamp) -> FillModel:
     """A model fitted on the small city before `split`, in about a second."""
     how = ModelSettings(examples=3_000, networks=1, trees=20, leaf_examples=20, threads=1, country="CZ")
     return FillModel.fit(small_history, until=split, settings=how)
+
+
+@pytest.fixture(scope="session")
+def rehearsed(small_history: History) -> Candidate:
+    """A small fit on all of the small city, which its rehearsal was scored for."""
+    how = ModelSettings(examples=3_000, networks=1, trees=20, leaf_examples=20, threads=1)
+    return fit_candidate(small_history, "small-city/readings.parquet", against=(), settings=how)
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -95,3 +105,29 @@ def registered(three_versions: Path, own_home: Path) -> Settings:
 def tiny_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits of commands are as small as those of tests."""
     monkeypatch.setattr("training.settings.ModelSettings", partial(ModelSettings, **TINY))
+
+
+class Outcome(NamedTuple):
+    """What a command did: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """`brimcast training` with these words, in this process."""
+
+    def run_words(*words: object) -> Outcome:
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        return Outcome(int(left.value.code or 0), *capsys.readouterr())
+
+    return run_words
+
+
+@pytest.fixture
+def city(small_city_folder: Path) -> list[str]:
+    """The small city's files as words of a command."""
+    return ["--readings", str(small_city_folder / "readings.parquet"), "--bins", str(small_city_folder / "bins.csv")]

@@ -14,6 +14,10 @@ from training.commands import main
 from training.forecasters import load_model
 from training.registry import local_copy
 
+COMMANDS = (
+    "fit", "tune", "backtest", "forecast", "compare", "promote", "rollback", "replay", "scorecard", "monitor",
+)  # fmt: skip
+
 
 class Outcome:
     """What a command did: exit code, stdout, stderr."""
@@ -217,7 +221,8 @@ def test_compare_warns_of_windows_that_a_model_has_learned_from(
 
 
 def test_promote_and_rollback_say_who_is_champion(run: Runner, registered: Settings) -> None:
-    assert run("promote").out == "brimcast version 3 is the champion now, in place of version 1.\n"
+    forced = run("promote", "--force", "--reason", "nothing to judge by")
+    assert forced.out == "brimcast version 3 is the champion now, in place of version 1.\n"
     assert run("promote", "3").out == "brimcast version 3 is the champion.\n"
     assert run("rollback").out == "brimcast version 1 is the champion again, in place of version 3.\n"
     again = run("rollback")
@@ -264,11 +269,11 @@ def test_both_ways_to_call_show_the_commands(way: list[str]) -> None:
     call = way if way[1] == "training" else ["-c", "from serving.brimcast import main; main()", "training"]
     done = subprocess.run([sys.executable, *call, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for command in ("fit", "backtest", "forecast", "compare", "promote", "rollback"):
+    for command in COMMANDS:
         assert re.search(rf"^\s+{command}\s", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["fit", "backtest", "forecast", "compare", "promote", "rollback"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_ends_in_an_example_on_its_own_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

@@ -37,7 +37,7 @@ def examples(rows: int = 6000) -> Examples:
 
 @pytest.fixture(scope="module")
 def fitted() -> QuantileNetworks:
-    return QuantileNetworks.fit(Lesson.of(examples()), 500, 2, 1, 0, lambda _: None)
+    return QuantileNetworks.fit(Lesson.of(examples(), 0.3), 500, 2, 1, 0, lambda _: None)
 
 
 def asked(expected: np.ndarray) -> Features:
@@ -67,7 +67,7 @@ def test_a_row_is_answered_the_same_bit_for_bit_whatever_is_asked_beside_it(fitt
 
 
 def test_the_seed_alone_decides_not_the_threads() -> None:
-    some = Lesson.of(examples(1500))
+    some = Lesson.of(examples(1500), 0.3)
     one, two, other = (
         QuantileNetworks.fit(some, 50, 2, threads, seed, lambda _: None).arrays()
         for threads, seed in ((1, 5), (2, 5), (1, 6))
@@ -94,7 +94,7 @@ def lesson(rows: int, rng: np.random.Generator) -> Lesson:
     level = rng.uniform(0, 100, (rows, 1))
     rise = rng.normal(10, 20, (rows, 1)).clip(-level, 100 - level)
     parts = (rng.normal(size=(rows, 9)), rise, rng.uniform(0, 60, (rows, 1)), -level, 100 - level)
-    return Lesson(NO_BINS, *(part.astype(np.float32) for part in parts))
+    return Lesson(NO_BINS, *(part.astype(np.float32) for part in parts), dropout=0.0)
 
 
 def loss(outputs: np.ndarray, some: Lesson) -> float:
@@ -117,8 +117,7 @@ def test_the_slopes_are_those_of_the_quantile_loss() -> None:
         assert found == pytest.approx((slopes * along).sum(), rel=0.03, abs=0.02)
 
 
-def test_the_slopes_lead_back_through_all_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.backpropagation.DROPPED", 0.0)
+def test_the_slopes_lead_back_through_all_layers() -> None:
     rng = np.random.default_rng(4)
     some = lesson(64, rng)
     network = Network.drawn(9, rng)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickletools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from data.settings import Settings
 from training import tracking
+from training.baselines import NAMES
 from training.candidate import Candidate
+from training.commands import main
 from training.tracking import RegistryError
 
 NAME = "brimcast"
@@ -46,7 +49,10 @@ def test_a_run_tells_parameters_and_the_commit(candidate: Candidate, run: mlflow
 
 
 def test_a_run_tells_the_data_by_fingerprint_and_span(candidate: Candidate, run: mlflow.entities.Run) -> None:
-    (given,) = run.inputs.dataset_inputs
+    given, scored = run.inputs.dataset_inputs
+    if given.dataset.name == "windows":
+        given, scored = scored, given
+    assert {tag.key: tag.value for tag in scored.tags}["scored_on"] == candidate.scored_on
     assert given.dataset.digest == candidate.fingerprint
     assert "small-city/readings.parquet" in given.dataset.source
     tags = {tag.key: tag.value for tag in given.tags}
@@ -136,3 +142,46 @@ def test_importing_tracking_loads_no_mlflow() -> None:
     code = "import training.tracking, training.registry, training.commands, sys; print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_run_holds_a_table_of_scores_by_slice(candidate: Candidate, run: mlflow.entities.Run) -> None:
+    table = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/evaluation.json")
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    (overall,) = [row for row in rows if (row["slice"], row["horizon_h"]) == ("all", "overall")]
+    assert overall["crps"] == pytest.approx(run.data.metrics["crps"])
+    streams = {row["value"] for row in rows if row["slice"] == "stream"}
+    assert streams == set(candidate.history.bins.frame["stream"])
+    assert {"day", "level_now", "age", "known_for"} <= {row["slice"] for row in rows}
+
+
+@pytest.mark.usefixtures("tiny_fits")
+def test_every_search_of_the_readme_finds_what_it_names(
+    settings: Settings, small_city_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    (tmp_path / "how.json").write_text('{"examples": 1000, "trees": 4, "networks": 1, "threads": 1}')
+    files = ["--readings", small_city_folder / "readings.parquet", "--bins", small_city_folder / "bins.csv"]
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in ("fit", *files, "--settings", tmp_path / "how.json")])
+    assert not left.value.code
+    text = (Path(tracking.__file__).parents[1] / "README.md").read_text()
+    queries = re.findall(r'search_runs\(search_all_experiments=True, filter_string="(.+?)"\)', text)
+    assert len(queries) >= 4
+    asking = client(settings)
+    (known,) = [e.experiment_id for e in asking.search_experiments() if e.name == tracking.EXPERIMENT]
+    (fit,) = asking.search_runs([known], "tags.type = 'fit'")
+    registered = tracking.find(NAME, "champion", settings)
+    assert registered is not None
+    assert registered.run_id == fit.info.run_id
+    assert fit.info.status == "FINISHED"
+    assert any(name.startswith("system/") for name in fit.data.metrics)
+    facts = {"FINGERPRINT": fit.data.tags["fingerprint"], "RUN": fit.info.run_id}
+    for query in queries:
+        for word, value in facts.items():
+            query = query.replace(word, value)
+        assert asking.search_runs([known], query), query
+    scored = asking.search_runs([known], f"tags.mlflow.parentRunId = '{fit.info.run_id}'")
+    assert {run.data.tags["forecaster"] for run in scored} == {"model", *NAMES}
+    assert min(scored, key=lambda run: run.data.metrics["crps"]).data.metrics["crps"] > 0
+    contexts = {tag.value for given in fit.inputs.dataset_inputs for tag in given.tags if tag.key.endswith("context")}
+    assert contexts == {"training", "evaluation"}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -15,20 +15,16 @@ from training.arguments import (
     BinsAt,
     EmptyingsAt,
     Every,
-    From,
     Horizons,
     Map,
     Name,
-    ReadingsAt,
     To,
     Zone,
     duration_of,
     horizons_of,
+    time_of,
 )
 from training.commands.reading import note, read_history
-
-if TYPE_CHECKING:
-    from training.baselines import Forecaster
 
 EXAMPLE = example(
     "brimcast training compare champion challenger baseline:hour-of-week "
@@ -37,9 +33,13 @@ EXAMPLE = example(
 
 
 def compare(
-    models: Annotated[list[str], typer.Argument(help="Two or more of: champion, version:N, a folder, baseline:NAME …")],
-    readings: ReadingsAt,
-    start: From,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Two or more of: champion, version:N, a folder, baseline:NAME …")
+    ] = None,
+    readings: Annotated[str | None, typer.Option(help="Readings: CSV, Parquet or a database URL.")] = None,
+    start: Annotated[
+        pd.Timestamp | None, typer.Option("--from", parser=time_of, metavar="TIME", help="The first origin.")
+    ] = None,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
     to: To = None,
@@ -48,18 +48,32 @@ def compare(
     name: Name = NAME,
     timezone: Zone = None,
     map: Map = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Instead: what a service's champion and the challenger in its shadow have said."),
+    ] = False,
 ) -> None:
     """Compare models side by side on the same windows, each against the first, with confidence intervals.
 
-    Choose --from after what the models have learned from; a warning says where it is not.
+    Choose --from after what the models have learned from; a warning says where it is not. With --live the forecasts
+    are those that the service recorded, by default of the last 14 days, and readings come from its store.
     """
     from training.backtest import backtest as run_backtest
     from training.backtest import check_start
     from training.comparison import compare as compare_rows
-    from training.forecasters import check_model, resolve
+    from training.forecasters import check_model, learned_until, resolve
     from training.scorecard import comparison_text
 
-    models = list(dict.fromkeys(models))
+    models = list(dict.fromkeys(models or []))
+    if live:
+        if models or readings is not None:
+            raise typer.BadParameter(
+                "It compares what was recorded: name no models, no --readings.", param_hint="--live"
+            )
+        print(comparison_text(_recorded(start, to)))
+        return
+    if readings is None or start is None:
+        raise typer.BadParameter("Both are needed, unless --live is given.", param_hint="--readings and --from")
     if len(models) < 2:
         raise typer.BadParameter(
             "One model is nothing to compare. Name two or more different ones.", param_hint="MODEL"
@@ -74,7 +88,7 @@ def compare(
         for model in models:
             say(model)
             forecasters[model] = resolve(model, name, history, start, read_settings())
-            learned = _learned_until(forecasters[model])
+            learned = learned_until(forecasters[model])
             if learned is not None and learned > start:
                 note(f"{model} has learned from readings until {learned}, after --from: its scores flatter it")
     with working("Forecasting") as say:
@@ -82,7 +96,14 @@ def compare(
     print(comparison_text(compare_rows(result)))
 
 
-def _learned_until(forecaster: Forecaster) -> pd.Timestamp | None:
-    """Until when what it learned from was heard; a baseline fitted here has learned until --from."""
-    card = getattr(forecaster, "card", {})
-    return pd.Timestamp(card["trained_until"]) if card.get("trained_until") else None
+def _recorded(start: pd.Timestamp | None, to: pd.Timestamp | None) -> pd.DataFrame:
+    """The newest champion that was recorded, its shadow and the baseline, on what all three were asked."""
+    from data.store import Store
+    from training.live_comparison import compare_live
+    from training.live_scores import score_store
+
+    settings, now = read_settings(), pd.Timestamp.now("UTC").as_unit("us")
+    since = now - pd.Timedelta(days=14) if start is None else start
+    with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as store, working("Scoring") as say:
+        rows = score_store(store, since, now, say).rows
+    return compare_live(rows if to is None else rows[rows["at"] <= to])

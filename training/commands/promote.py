@@ -2,23 +2,97 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from data.console import example
-from data.settings import read_settings
-from training.arguments import NAME, Name
+from data.errors import BrimcastError, InputError
+from data.progress import working
+from data.settings import Settings, read_settings
+from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, Zone
+from training.commands.reading import read_history, source_of
 
-EXAMPLE = example("brimcast training promote 3")
+EXAMPLE = example(
+    "brimcast training promote --readings readings.parquet --bins bins.csv",
+    'brimcast training promote 3 --force --reason "version 2 does not know the new sensors"',
+)
 
 
 def promote(
-    version: Annotated[int | None, typer.Argument(min=1, help="Default: the challenger's.")] = None, name: Name = NAME
+    version: Annotated[int | None, typer.Argument(min=1, help="Default: the challenger's.")] = None,
+    readings: Annotated[
+        str | None, typer.Option(help="What to judge by: CSV, Parquet or a database URL. [default: BRIMCAST_STORE]")
+    ] = None,
+    bins: BinsAt = None,
+    emptyings: EmptyingsAt = None,
+    weeks: Annotated[float | None, typer.Option(help="Of the newest weeks, at most so many. [default: 4]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote whatever the rule says; needs a --reason.")] = False,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why by force; is recorded.")] = None,
+    name: Name = NAME,
+    timezone: Zone = None,
+    map: Map = None,
 ) -> None:
-    """Make a version the champion, which the service loads. The champion before is remembered for `rollback`."""
-    from training.registry import promote as do_promote
+    """Make a version the champion, which the service loads, if it is no worse than the champion of today.
 
-    champion, before = do_promote(name, version, read_settings())
-    if before is None and "champion" in champion.aliases:
+    Both are asked the same windows of the newest weeks, which neither has learned from; who has learned from them is
+    judged by its rehearsal. Refused (exit 1) where it is worse overall, or surely so in a slice, or badly calibrated.
+    The decision is an MLflow run. `rollback` returns to the champion before.
+    """
+    from training import registry, tracking
+    from training.decision import REFUSED, decide
+    from training.logbook import entered
+    from training.promotion_settings import read_promotion_settings
+    from training.scorecard import verdict_text
+
+    if force != bool(reason and reason.strip()):
+        raise typer.BadParameter('--force and --reason "..." go together: who overrules the rule says why.')
+    settings, rule = read_settings(), read_promotion_settings(weeks=weeks)
+    challenger = registry.found(name, registry.CHALLENGER if version is None else version, settings)
+    champion = tracking.find(name, registry.CHAMPION, settings)
+    if champion is not None and champion.version == challenger.version:
         print(f"{name} version {champion.version} is the champion.")
-    elif before is not None:
-        print(f"{name} version {champion.version} is the champion now, in place of version {before.version}.")
+        return
+    judged = champion is not None and (readings is not None or not force)
+    source = _source(readings, settings) if judged else None
+    history = None if source is None else read_history(source, bins, emptyings, timezone, map)
+    with working("Judging") as say:
+        decision = decide(
+            challenger,
+            champion,
+            history,
+            rule=rule,
+            settings=settings,
+            made_at=pd.Timestamp.now("UTC"),
+            reason=reason,
+            source=None if source is None else source_of(source),
+            say=say,
+        )
+    with entered(decision, rule, settings) as run_id:
+        if decision.outcome != REFUSED:
+            registry.promote(name, challenger.version, settings)
+    if decision.verdict is not None:
+        print(verdict_text(decision.verdict))
+        print(f"MLflow run {run_id}")
+    if decision.outcome == REFUSED and champion is not None:
+        raise BrimcastError(
+            f"{name} version {challenger.version} is refused; version {champion.version} stays the champion. "
+            'The reasons stand in the table; --force --reason "..." overrules them.'
+        )
+    now = f"{name} version {challenger.version} is the champion now"
+    print(f"{now}, in place of version {champion.version}." if champion is not None else f"{now}.")
+
+
+def _source(readings: str | None, settings: Settings) -> str:
+    """What to judge by: what is named, or the store. Raises InputError where there is neither."""
+    from data.databases import is_store
+
+    if readings is not None:
+        return readings
+    if is_store(settings.store):
+        return settings.store
+    raise InputError(
+        "No readings are named, and there is no store: a challenger is judged on readings of the newest weeks",
+        expected="--readings and --bins, or a store in BRIMCAST_STORE",
+        remedy="Name them; or promote without judging, with --force and a --reason, which is recorded.",
+        example="brimcast training promote --readings readings.parquet --bins bins.csv",
+    )

@@ -1,0 +1,72 @@
+"""Forecasts given, in the store: append-only; of each bin, hour and horizon one by a role and model, the first told.
+
+So whoever asks again, and however many processes answer, the table grows by the hour and not by the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pandas as pd
+import sqlalchemy as sa
+
+from data import schema
+from data.batches import fetched, framed, insert, is_postgres, microsecond
+from data.given import Given
+from data.stored import BATCH, Stored
+from data.tables import GIVEN
+
+
+def put_given(connection: sa.Connection, given: Given) -> Stored:
+    """Add forecasts in the caller's transaction; those of a bin, hour, horizon, role and model that it has stay."""
+    frame, ahead = given.frame, given.frame["at"] - given.frame["as_of"]
+    frame = frame.assign(hour=frame["as_of"].dt.floor("h"), horizon_h=ahead.dt.total_seconds() / 3600)
+    parts = (frame.iloc[start : start + BATCH] for start in range(0, len(frame), BATCH))
+    accepted = sum(insert(connection, schema.GIVEN, part) for part in parts)
+    return Stored(accepted, len(frame) - accepted)
+
+
+def read_given(
+    connection: sa.Connection, since: pd.Timestamp, until: pd.Timestamp, roles: Sequence[str] | None = None
+) -> Given:
+    """Forecasts made at or after `since` and before `until`, by these roles (default: all), in order of the hour.
+
+    Read a day at a time: the driver's rows take five times the memory of the frame.
+    """
+    bounds = [since, *pd.date_range(since, until, freq="1D", inclusive="neither"), until]
+    parts = [_read(connection, start, end, roles) for start, end in pairwise(bounds)]
+    return Given(pd.concat(parts, ignore_index=True))
+
+
+def _read(
+    connection: sa.Connection, since: pd.Timestamp, until: pd.Timestamp, roles: Sequence[str] | None
+) -> pd.DataFrame:
+    mark = "%s" if is_postgres(connection) else "?"
+    names = ", ".join(column.name for column in schema.GIVEN.columns)
+    begin, end = microsecond(since), microsecond(until)
+    tests = f"hour >= {mark} AND hour < {mark} AND as_of >= {mark} AND as_of < {mark}"
+    given: list[object] = [microsecond(since.floor("h")), end, begin, end]
+    if roles is not None:
+        tests += f" AND role IN ({', '.join([mark] * len(roles))})"
+        given += roles
+    key = ", ".join(column.name for column in schema.GIVEN.primary_key.columns)
+    sql = f"SELECT {names} FROM given_forecasts WHERE {tests} ORDER BY {key}"
+    return framed(fetched(connection, sql, given), schema.GIVEN)[list(GIVEN.columns)]
+
+
+def forget_given(connection: sa.Connection, before: pd.Timestamp, chunk: int) -> int:
+    """Delete the oldest forecasts made in hours before this one, about `chunk` of them; how many."""
+    mark = "%s" if is_postgres(connection) else "?"
+    end = microsecond(before.floor("h"))
+    last = f"SELECT hour FROM given_forecasts WHERE hour < {mark} ORDER BY hour LIMIT 1 OFFSET {chunk - 1}"
+    bound = fetched(connection, last, (end,))
+    newest = bound[0][0] if bound else end - 1  # whole hours, however many they hold
+    return connection.exec_driver_sql(f"DELETE FROM given_forecasts WHERE hour <= {mark}", (newest,)).rowcount
+
+
+def count_given(connection: sa.Connection, before: pd.Timestamp) -> int:
+    """How many forecasts were made in hours before this one."""
+    mark = "%s" if is_postgres(connection) else "?"
+    sql = f"SELECT count(*) FROM given_forecasts WHERE hour < {mark}"
+    return int(fetched(connection, sql, (microsecond(before.floor("h")),))[0][0])

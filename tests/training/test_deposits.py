@@ -1,0 +1,96 @@
+"""What was thrown in, told from readings: held against a simulated city's truth, and against bins made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.errors import InputError
+from data.history import History
+from data.levels import draw_deposits
+from data.readings import Readings
+from data.sequences import HOUR_US, microsecond
+from data.simulation import Simulation
+from training.deposits import Deposits
+
+START = pd.Timestamp("2025-03-03T00:00Z")
+
+
+def history_of(levels: np.ndarray, step_h: float = 1.0) -> History:
+    """One bin's readings, one every `step_h` hours."""
+    at = START + pd.to_timedelta(np.arange(len(levels)) * step_h, unit="h")
+    return History.of(Readings.checked(pd.DataFrame({"bin_id": "a", "measured_at": at, "fill_pct": levels})))
+
+
+def thrown(deposits: Deposits, hours: list[float]) -> np.ndarray:
+    """Percent thrown into the first bin by so many hours after START."""
+    moments = microsecond(START) + (np.array(hours) * HOUR_US).astype(np.int64)
+    return deposits.until(np.zeros(len(hours), dtype=int), moments)
+
+
+def sawtooth(rate: float, period_h: int, cycles: int) -> np.ndarray:
+    """What a sensor shows of a bin that fills steadily and is emptied every so many hours; capped at 100."""
+    return np.minimum(np.tile(np.arange(period_h) * rate, cycles), 100.0)
+
+
+def test_what_rose_was_thrown_in_and_what_an_emptying_hid_comes_from_the_rate() -> None:
+    deposits = Deposits.of(history_of(sawtooth(2.0, 40, 10)))
+    # One step of forty lies over the emptying.
+    assert thrown(deposits, [0, 39, 79, 359]) == pytest.approx([0, 78, 158, 718], abs=2)
+    assert deposits.filled.sum() == 9
+    assert deposits.left_pct[0] == pytest.approx(0)
+
+
+def test_a_full_bin_goes_on_being_filled_at_its_rate_and_that_is_marked() -> None:
+    deposits = Deposits.of(history_of(sawtooth(2.5, 60, 8)))
+    assert thrown(deposits, [39, 59]) == pytest.approx([97.5, 147.5], abs=4)
+    assert deposits.filled[41:60].all()
+    assert not deposits.filled[1:39].any()
+    level = deposits.level(np.zeros(1, dtype=int), np.array([microsecond(START + pd.Timedelta(hours=58))]))
+    assert level[0] == pytest.approx(145, abs=4)
+
+
+def test_emptyings_are_those_that_the_readings_show() -> None:
+    code, time_us, before = Deposits.of(history_of(sawtooth(2.0, 40, 10))).emptyings()
+    assert code.tolist() == [0] * 9
+    assert ((time_us - microsecond(START)) / HOUR_US).tolist() == [40 * k - 0.5 for k in range(1, 10)]
+    assert before == pytest.approx(np.full(9, 80), abs=2)
+
+
+def test_noise_is_not_taken_for_deposits() -> None:
+    rng = np.random.default_rng(0)
+    truth = sawtooth(0.5, 160, 4)
+    deposits = Deposits.of(history_of(np.clip(truth + rng.normal(0, 2, len(truth)), 0, 100).round()))
+    assert thrown(deposits, [600])[0] == pytest.approx(300, rel=0.05)
+
+
+def test_a_stuck_sensor_hides_deposits_that_its_rate_tells() -> None:
+    rng = np.random.default_rng(1)
+    levels = np.clip(sawtooth(2.0, 40, 12) + rng.normal(0, 2, 480), 0, 100).round()
+    levels[130:230] = 40.0  # over two emptyings and more
+    assert thrown(Deposits.of(history_of(levels)), [470])[0] == pytest.approx(940, rel=0.05)
+
+
+def test_what_came_between_two_readings_came_evenly() -> None:
+    deposits = Deposits.of(history_of(sawtooth(6.0, 13, 6), step_h=3.0))
+    assert thrown(deposits, [3, 4, 6]) == pytest.approx([6, 8, 12], abs=0.5)
+    assert thrown(deposits, [-50, 9999]) == pytest.approx([0, deposits.lines.value[-1]])
+
+
+def test_readings_that_show_no_rate_are_refused() -> None:
+    with pytest.raises(InputError, match="Load more history"):
+        Deposits.of(history_of(np.array([5.0])))
+
+
+def test_deposits_of_a_simulated_city_are_near_the_truth(small_city: Simulation, small_history: History) -> None:
+    found = Deposits.of(small_history)
+    settings = small_city.settings
+    drawn = draw_deposits(settings, small_city.rates, np.random.default_rng(7).spawn(6)[4])
+    hours = np.array([3 * 24, settings.hours - 24])
+    true = np.diff(np.cumsum(drawn, axis=0, dtype=float)[hours - 1], axis=0)[0]
+    moments = microsecond(pd.Timestamp(settings.start)) + hours * HOUR_US
+    told = np.diff(found.until(np.arange(settings.bins)[:, None], moments[None, :]), axis=1)[:, 0]
+    assert told.sum() == pytest.approx(true.sum(), rel=0.03)
+    np.testing.assert_allclose(told, true, rtol=0.12)
+    assert (np.diff(found.lines.value)[np.diff(found.lines.code) == 0] >= 0).all()

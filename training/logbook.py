@@ -1,0 +1,82 @@
+"""The logbook of decisions: each is an MLflow run, and an entry atop its version's description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from data.settings import Settings
+from training.decision import Decision
+from training.figures import change_chart
+from training.model_card import LONGEST
+from training.promotion_settings import PromotionSettings
+from training.tracking import Registered, experiment, session
+
+KIND = "decision"
+BREAK = "\n\n---\n\n"
+ENTRIES = 3
+
+
+@contextmanager
+def entered(decision: Decision, rule: PromotionSettings, settings: Settings) -> Iterator[str]:
+    """Log a decision as a run, yield its id to carry the decision out, and describe the version by it.
+
+    Find runs by their tags: type = decision, name, outcome, challenger, champion. Where the block raises, the run has
+    failed and the version is described as before. Raises RegistryError.
+    """
+    challenger, verdict = decision.challenger, decision.verdict
+    with session(settings) as (mlflow, client):
+        title = f"{challenger.name} version {challenger.version}: {decision.outcome}"
+        with mlflow.start_run(experiment_id=experiment(client, settings), run_name=title, tags=_tags(decision)) as run:
+            client.log_batch(run.info.run_id, params=_params(mlflow, decision, rule))
+            if verdict is not None:
+                mlflow.log_metrics(verdict.metrics)
+                mlflow.log_table(verdict.table, "verdict.json")
+                mlflow.log_figure(change_chart(verdict.table), "figures/changes.png")
+            yield str(run.info.run_id)
+            entry = decision.entry(run.info.run_id)
+            mlflow.log_text(entry, "changelog.md")
+        _describe(client, challenger, entry)
+        for key, value in (("decision", decision.outcome), ("decision_run", run.info.run_id)):
+            client.set_model_version_tag(challenger.name, str(challenger.version), key, value)
+
+
+def note_rollback(back: Registered, left: Registered, day: str, settings: Settings) -> None:
+    """Say in both versions' descriptions that a rollback led from `left` to `back`."""
+    with session(settings) as (_, client):
+        _describe(client, left, f"**{day}: rolled back; version {back.version} is the champion again.**")
+        _describe(client, back, f"**{day}: champion again, after version {left.version} was rolled back.**")
+
+
+def _describe(client: Any, registered: Registered, entry: str) -> None:
+    """Put an entry on top of a version's description, which keeps the newest few; what is too long ends the card."""
+    known = client.get_model_version(registered.name, str(registered.version)).description or ""
+    *entries, card = known.split(BREAK)
+    text = BREAK.join([entry, *entries[: ENTRIES - 1], card])
+    if len(text) > LONGEST:
+        text = text[: text.rfind("\n", 0, LONGEST)]
+    client.update_model_version(registered.name, str(registered.version), description=text)
+
+
+def _tags(decision: Decision) -> dict[str, str]:
+    champion = decision.champion
+    tags = {
+        "type": KIND,
+        "name": decision.challenger.name,
+        "outcome": decision.outcome,
+        "challenger": str(decision.challenger.version),
+        "challenger_run": decision.challenger.run_id,
+        "champion": str(champion.version) if champion else "none",
+        "champion_run": champion.run_id if champion else "none",
+    }
+    return tags | ({} if decision.reason is None else {"reason": decision.reason[:5000]})
+
+
+def _params(mlflow: Any, decision: Decision, rule: PromotionSettings) -> list[Any]:
+    given: dict[str, object] = {}
+    if decision.verdict is not None:
+        met = decision.verdict
+        given = {"readings": decision.source, "from": met.start.isoformat(), "to": met.end.isoformat()}
+        given |= {"judged_challenger": met.judged[0], "judged_champion": met.judged[1], **rule.model_dump()}
+    return [mlflow.entities.Param(name, str(value)[:6000]) for name, value in given.items()]

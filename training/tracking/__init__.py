@@ -1,0 +1,26 @@
+"""What MLflow keeps of us: runs, registered versions, aliases. The only package that imports it, when first used."""
+
+from training.tracking.connection import (
+    EXPERIMENT,
+    RegistryError,
+    answering,
+    begun,
+    connect,
+    experiment,
+    session,
+    set_environment,
+)
+from training.tracking.fits import REQUIRED, dataset, log
+from training.tracking.versions import (
+    Registered,
+    download,
+    download_rehearsal,
+    find,
+    remove_alias,
+    set_alias,
+)
+
+__all__ = [
+    "EXPERIMENT", "REQUIRED", "Registered", "RegistryError", "answering", "begun", "connect", "dataset", "download",
+    "download_rehearsal", "experiment", "find", "log", "remove_alias", "session", "set_alias", "set_environment",
+]  # fmt: skip
