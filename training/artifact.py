@@ -105,7 +105,7 @@ def load(folder: Path) -> FillModel:
         raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error
     if any(booster.feature_name() != list(model.feature_names) for booster in boosters):
         raise _foreign(folder, "has boosters of other features than its model.json names")
-    if model.feature_names != feature_names():
+    if model.feature_names != feature_names(weather=model.reads_weather):
         raise _foreign(folder, "was trained on other features than this version of Brimcast makes")
     return model
 

@@ -16,6 +16,7 @@ from data.readings import Readings
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, microseconds
 from training.calendar import Clock
+from training.departures import departures
 from training.features import Features, horizon_features
 from training.labels import TOLERANCE_H, label, levels
 from training.profiles import Accumulated
@@ -157,8 +158,12 @@ def learn_examples(
     horizons_h: np.ndarray,
     holidays: np.ndarray,
     progress: Callable[[str], None],
+    rng: np.random.Generator,
 ) -> Examples:
-    """Pair each ask and horizon that can be scored with what came true; see `training.labels.label`."""
+    """Pair each ask and horizon that can be scored with what came true; see `training.labels.label`.
+
+    There are features of the weather if the history has any; `rng` draws what is withheld of it.
+    """
     labelled = label(history.readings, _questions(history.readings, asks, horizons_h), history.emptyings)
     archive = Archive.of(history)
     clock = asks.clock(float(horizons_h[-1]) + 1)
@@ -171,11 +176,14 @@ def learn_examples(
         some = asks.take(part)
         own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
         found = situations_of(archive, history, some, table, own)
+        gathered = Accumulated.of(table, some.profile)
+        skies = None
+        if len(history.weather):
+            skies = departures(history.weather, some.as_of, gathered, own).withheld(rng)
         parts.append(
             horizon_features(
-                found, ask[low:high] - part.start, some.as_of, moments[low:high], stream_codes[part],
-                    some.code,
-                Accumulated.of(table, some.profile), own, holidays,
+                found, ask[low:high] - part.start, some.as_of, moments[low:high], stream_codes[part], some.code,
+                gathered, own, holidays, skies,
             )
         )  # fmt: skip
         progress(f"features of {part.stop:,} of {len(asks):,} situations")

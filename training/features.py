@@ -8,6 +8,8 @@ from data.history import History
 from data.readings import Readings
 from data.sequences import HOUR_US, Archive
 from training.calendar import WEEK_H, Clock
+from training.departures import NAMES as WEATHER_NAMES
+from training.departures import Departures
 from training.profiles import NANO, Accumulated
 from training.situations import Situations, describe
 
@@ -42,15 +44,16 @@ class Features:
         return self.matrix[:, self.names.index(name)]
 
 
-def feature_names() -> tuple[str, ...]:
-    """The names of all features, in order, as this version of the code makes them."""
+def feature_names(*, weather: bool = False) -> tuple[str, ...]:
+    """The names of all features, in order, as this version of the code makes them; of the weather's too if asked."""
     none = np.zeros(0, dtype=np.int64)
     clock = Clock.over(np.array(["UTC"], dtype=object), 0, HOUR_US)
     gathered = Accumulated.of(np.ones((1, WEEK_H)), np.zeros(1, dtype=int))
     history = History.of(Readings.none())
     nobody, moment = np.array([""], dtype=object), np.zeros(1, dtype=np.int64)
     found = describe(Archive.of(history), history, nobody, moment, gathered, clock)
-    return horizon_features(found, none, moment, none, moment, moment, gathered, clock, none).names
+    names = horizon_features(found, none, moment, none, moment, moment, gathered, clock, none).names
+    return (*names, *WEATHER_NAMES) if weather else names
 
 
 def horizon_features(
@@ -63,11 +66,12 @@ def horizon_features(
     gathered: Accumulated,
     clock: Clock,
     holidays: np.ndarray,
+    weather: Departures | None = None,
 ) -> Features:
     """Features of `at` (k,) for the situations `row` (k,), whose moments are `as_of` (m,); all in microseconds.
 
     `stream` and `code` (m,) hold the numbers of streams and bins (-1: unknown), `holidays` sorted local days,
-    counted from a Monday.
+    counted from a Monday. With `weather` (of the m situations) there are features of it, the last ones.
     """
     local_at, local_now = clock.local_s(at, row), clock.local_s(as_of, np.arange(len(as_of)))
     reading = clock.local_s(situations.measured, np.arange(len(as_of)))
@@ -91,4 +95,7 @@ def horizon_features(
             np.isin(day_at, holidays),
         ]
     )
-    return Features((*situations.columns, "stream", "bin", *HORIZON_NAMES), np.hstack([own[row], asked]), level)
+    names, parts = (*situations.columns, "stream", "bin", *HORIZON_NAMES), [own[row], asked]
+    if weather is not None:
+        names, parts = (*names, *WEATHER_NAMES), [*parts, weather.columns(row, at, gathered, clock)]
+    return Features(names, np.hstack(parts), level)

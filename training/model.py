@@ -15,6 +15,8 @@ from training.accumulation import Accumulation
 from training.calendar import holiday_days
 from training.calibration import Calibration
 from training.curriculum import plan
+from training.departures import NAMES as WEATHER_NAMES
+from training.departures import departures
 from training.ensemble import EVEN, Ensemble
 from training.examples import Asks, Examples, chunks, learn_examples, situations_of
 from training.features import horizon_features
@@ -26,6 +28,7 @@ from training.settings import ModelSettings
 
 OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
+NO_WEATHER = "no weather forecast is known for the hours ahead, which the model would use"
 BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
 METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
@@ -82,7 +85,7 @@ class FillModel:
         streams = tuple(sorted(set(lesson.asks.streams)))
         holidays = _holidays(chosen, past, end)
         codes = pd.Index(streams).get_indexer(pd.Index(lesson.asks.streams))
-        examples = learn_examples(past, lesson.asks, lesson.table, codes, NEAR_H[1:], holidays, say)
+        examples = learn_examples(past, lesson.asks, lesson.table, codes, NEAR_H[1:], holidays, say, rng)
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
         )
@@ -97,6 +100,11 @@ class FillModel:
         card = _card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
         return cls(lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, card)
+
+    @property
+    def reads_weather(self) -> bool:
+        """Whether it was taught with a weather table; asked without one it answers as it learned to, and says so."""
+        return self.feature_names[-len(WEATHER_NAMES) :] == WEATHER_NAMES
 
     @property
     def version(self) -> str:
@@ -193,7 +201,8 @@ class FillModel:
         holidays = holiday_days(
             self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
         )
-        features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
+        skies = departures(history.weather, asks.as_of, gathered, clock) if self.reads_weather else None
+        features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays, skies)
         near = self.ensemble.predict(features)
         near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
         near = monotone(np.clip(near, 0, 100))
@@ -213,6 +222,10 @@ class FillModel:
         status[cold] = "cold_start"
         for i in np.flatnonzero(cold).tolist():  # only over bins that are new
             reasons[i] = (f"{evidence[i]:.0f} h of own history; the profile of stream {asks.streams[i]} is used",)
+        if skies is not None and not skies.foretold.all():
+            reasons = [
+                why if told else (*why, NO_WEATHER) for why, told in zip(reasons, skies.foretold.tolist(), strict=True)
+            ]
         measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
         now = np.where(np.isnan(found.level), np.nan, np.clip(values[:, 0, MEDIAN], 0, 100))
         return values, status, reasons, measured.astype("datetime64[us]"), now

@@ -8,7 +8,7 @@ import typer
 from data.console import example
 from data.progress import working
 from data.settings import read_settings
-from training.arguments import NAME, BinsAt, Country, EmptyingsAt, Map, Name, ReadingsAt, Zone, time_of
+from training.arguments import NAME, BinsAt, Country, EmptyingsAt, Map, Name, ReadingsAt, WeatherAt, Zone, time_of
 from training.commands.reading import read_history, source_of
 
 EXAMPLE = example("brimcast training fit --readings readings.parquet --bins bins.csv")
@@ -18,6 +18,7 @@ def fit(
     readings: ReadingsAt,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     until: Annotated[
         pd.Timestamp | None,
         typer.Option(parser=time_of, metavar="TIME", help="Learn only from what was heard by then."),
@@ -45,7 +46,7 @@ def fit(
 
     check_name(name)
     settings = read_settings(country=country)
-    history = read_history(readings, bins, emptyings, timezone, map)
+    history = read_history(readings, bins, emptyings, weather, timezone, map)
     with working("Fitting") as say:
         how = ModelSettings(country=settings.country)
         candidate = fit_candidate(
