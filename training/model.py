@@ -41,6 +41,7 @@ METHOD = (
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
     "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
 )
+WEATHER_METHOD = "They read how the weather, as forecast by then, departs from that of the four weeks before."
 
 
 def _quiet(_: str) -> None:
@@ -257,6 +258,7 @@ def _card(
     past: History, end: pd.Timestamp, settings: ModelSettings, examples: Examples, profiles: FillRateProfiles
 ) -> dict[str, Any]:
     first, last = past.span or (end, end)
+    weather = {"weather": len(past.weather)} if len(past.weather) else {}
     return {
         "trained_until": end.isoformat(),
         "span": [first.isoformat(), last.isoformat()],
@@ -266,5 +268,6 @@ def _card(
         "streams": [str(s) for s in profiles.streams_[1:]],
         "examples": len(examples.rise),
         "parameters": settings.model_dump(),
-        "method": list(METHOD),
+        "method": [*METHOD, WEATHER_METHOD] if weather else list(METHOD),
+        **weather,
     }

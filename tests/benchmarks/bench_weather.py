@@ -53,17 +53,17 @@ def crps(history: History, days: int, examples: int) -> pd.DataFrame:
     how = ModelSettings(examples=examples, threads=1)
     scores = {}
     for name, weather in told.items():
-        known = replace(history, weather=weather)
-        asked = (
-            {name: known, "withdrawn": replace(history, weather=Weather.none())} if name == "with" else {name: known}
-        )
-        model = FillModel.fit(known, until=start, settings=how)
-        for asking, heard in asked.items():
+        model = FillModel.fit(replace(history, weather=weather), until=start, settings=how)
+        heard = {name: weather, "withdrawn": Weather.none()} if name == "with" else {name: weather}
+        for asked, known in heard.items():
             result = backtest(
-                {asking: model}, heard, start=start, every=pd.Timedelta(hours=EVERY_H), horizons_h=HORIZONS_H
+                {asked: model},
+                replace(history, weather=known),
+                start=start,
+                every=pd.Timedelta(hours=EVERY_H),
+                horizons_h=HORIZONS_H,
             )
-            card = result.scorecard(by=()).set_index("horizon_h")
-            scores[asking] = card[["crps", "cover80"]]
+            scores[asked] = result.scorecard(by=()).set_index("horizon_h")[["crps", "cover80"]]
     return pd.concat(scores, axis=1)
 
 
