@@ -117,7 +117,8 @@ def load(
     with Store.of(read_settings(store=store)) as opened:
         emptied = inputs.emptyings if len(inputs.emptyings) else None
         with counting("Storing readings", len(inputs.readings) + len(inputs.retold)) as advance:
-            done = opened.put(inputs.readings, emptied, inputs.bins, advance, inputs.retold)
+            issued = inputs.weather if len(inputs.weather) else None
+            done = opened.put(inputs.readings, emptied, inputs.bins, advance, inputs.retold, issued)
         for table, stored in done.items():
             aside = f"; set aside: {_counts(inputs.rejected[table].counts())}" if len(inputs.rejected[table]) else ""
             typer.echo(f"{table}: {stored.accepted:,} stored, {stored.unchanged:,} known already{aside}")

@@ -15,9 +15,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/forecast", "/v1/due", "/v1/model", "/v1/adapters/ngsi-ld",
-          "/v1/adapters/golemio", "/v1/adapters/ttn", "/v1/adapters/chirpstack", "/docs", "/docs.json",
-          "/healthz", "/livez", "/readyz", "/metrics", "/")  # fmt: skip
+ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/weather", "/v1/forecast", "/v1/due", "/v1/model",
+          "/v1/adapters/ngsi-ld", "/v1/adapters/golemio", "/v1/adapters/ttn", "/v1/adapters/chirpstack", "/docs",
+          "/docs.json", "/healthz", "/livez", "/readyz", "/metrics", "/")  # fmt: skip
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,8 +8,6 @@ from data.history import History
 from data.readings import Readings
 from data.sequences import HOUR_US, Archive
 from training.calendar import WEEK_H, Clock
-from training.departures import NAMES as WEATHER_NAMES
-from training.departures import Departures
 from training.profiles import NANO, Accumulated
 from training.situations import Situations, describe
 
@@ -26,6 +24,10 @@ HORIZON_NAMES = (
 )
 
 
+EXPECTED = ("expected_pct", "expected_pace_pct", "projected_pct")
+MOST_PCT = 130.0
+
+
 @dataclass(frozen=True)
 class Features:
     """One row for each situation and horizon asked of it.
@@ -39,21 +41,30 @@ class Features:
     matrix: np.ndarray
     level: np.ndarray
 
+    def expecting(self, more: np.ndarray) -> Features:
+        """The same where `more` (k,) points are expected at the bin's pace than its profile says."""
+        matrix = self.matrix.copy()
+        expected, paced, projected = (self.names.index(name) for name in EXPECTED)
+        pace = matrix[:, self.names.index("pace_672h")]
+        matrix[:, expected] = np.maximum(matrix[:, expected] + more / pace, 0)
+        matrix[:, paced] = np.maximum(matrix[:, paced] + more, 0)
+        matrix[:, projected] = np.minimum(self.level + matrix[:, paced], MOST_PCT)
+        return replace(self, matrix=matrix)
+
     def column(self, name: str) -> np.ndarray:
         """(k,) one column."""
         return self.matrix[:, self.names.index(name)]
 
 
-def feature_names(*, weather: bool = False) -> tuple[str, ...]:
-    """The names of all features, in order, as this version of the code makes them; of the weather's too if asked."""
+def feature_names() -> tuple[str, ...]:
+    """The names of all features, in order, as this version of the code makes them."""
     none = np.zeros(0, dtype=np.int64)
     clock = Clock.over(np.array(["UTC"], dtype=object), 0, HOUR_US)
     gathered = Accumulated.of(np.ones((1, WEEK_H)), np.zeros(1, dtype=int))
     history = History.of(Readings.none())
     nobody, moment = np.array([""], dtype=object), np.zeros(1, dtype=np.int64)
     found = describe(Archive.of(history), history, nobody, moment, gathered, clock)
-    names = horizon_features(found, none, moment, none, moment, moment, gathered, clock, none).names
-    return (*names, *WEATHER_NAMES) if weather else names
+    return horizon_features(found, none, moment, none, moment, moment, gathered, clock, none).names
 
 
 def horizon_features(
@@ -66,12 +77,11 @@ def horizon_features(
     gathered: Accumulated,
     clock: Clock,
     holidays: np.ndarray,
-    weather: Departures | None = None,
 ) -> Features:
     """Features of `at` (k,) for the situations `row` (k,), whose moments are `as_of` (m,); all in microseconds.
 
     `stream` and `code` (m,) hold the numbers of streams and bins (-1: unknown), `holidays` sorted local days,
-    counted from a Monday. With `weather` (of the m situations) there are features of it, the last ones.
+    counted from a Monday.
     """
     local_at, local_now = clock.local_s(at, row), clock.local_s(as_of, np.arange(len(as_of)))
     reading = clock.local_s(situations.measured, np.arange(len(as_of)))
@@ -88,14 +98,11 @@ def horizon_features(
             (at - situations.measured[row]) / HOUR_US,
             expected,
             expected * pace,
-            np.minimum(level + expected * pace, 130.0),
+            np.minimum(level + expected * pace, MOST_PCT),
             local_at // 3600 % 24,
             day_at % 7,
             last - first,
             np.isin(day_at, holidays),
         ]
     )
-    names, parts = (*situations.columns, "stream", "bin", *HORIZON_NAMES), [own[row], asked]
-    if weather is not None:
-        names, parts = (*names, *WEATHER_NAMES), [*parts, weather.columns(row, at, gathered, clock)]
-    return Features(names, np.hstack(parts), level)
+    return Features((*situations.columns, "stream", "bin", *HORIZON_NAMES), np.hstack([own[row], asked]), level)

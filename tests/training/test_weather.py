@@ -13,8 +13,10 @@ from data.history import History
 from data.sequences import HOUR_US, microsecond
 from data.weather import Weather
 from training.calendar import WEEK_H, Clock
-from training.departures import NAMES, Departures, departures
-from training.features import feature_names
+from training.departures import departures
+from training.elasticities import Elasticities
+from training.examples import Examples
+from training.features import Features
 from training.inputs import read_history
 from training.model import NO_WEATHER, FillModel
 from training.profiles import Accumulated
@@ -117,17 +119,16 @@ def test_observations_alone_tell_nothing_of_the_hours_ahead(
     model: FillModel, history: History, split: pd.Timestamp
 ) -> None:
     table = history.weather.frame
-    observed = Weather(table[table["issued_at"] >= table["at"]].reset_index(drop=True))
+    observed = Weather(table[table["issued_at"] > table["at"]].reset_index(drop=True))
     seen = model.forecast(replace(history, weather=observed), split)
     blind = model.forecast(replace(history, weather=Weather.none()), split)
     assert all(NO_WEATHER in why for why in seen.reasons)
-    assert (seen.values != blind.values).any()  # it still knows how the last day was
+    np.testing.assert_array_equal(seen.values, blind.values)
 
 
 def test_a_model_taught_without_weather_looks_at_none(
     tiny_model: FillModel, history: History, small_history: History, split: pd.Timestamp
 ) -> None:
-    assert tiny_model.feature_names == feature_names()
     assert not tiny_model.reads_weather
     assert "weather" not in tiny_model.card
     one, other = tiny_model.forecast(history, split), tiny_model.forecast(small_history, split)
@@ -141,24 +142,29 @@ def test_a_saved_and_loaded_model_reads_the_weather_the_same(
     model.save(tmp_path / "model")
     loaded = FillModel.load(tmp_path / "model")
     assert loaded.reads_weather
-    assert loaded.feature_names == (*feature_names(), *NAMES) == feature_names(weather=True)
+    assert model.elasticities is not None
+    assert loaded.elasticities is not None
+    np.testing.assert_array_equal(loaded.elasticities.own, model.elasticities.own)
     assert loaded.card["weather"] == len(history.weather.issued_by(split))
     np.testing.assert_array_equal(loaded.forecast(history, split).values, model.forecast(history, split).values)
 
 
-# ---------------------------------------------------------------- what the features say
+# ---------------------------------------------------------------- what departs from what is usual
 
 
-def columns(rows: list[tuple[float, float, float, float]], as_of_h: float, at_h: float) -> dict[str, float]:
-    """The features of one bin with a flat profile, from (at, issued, degrees, millimetres), hours from START."""
+def departed(rows: list[tuple[float, float, float, float]], as_of_h: float, at_h: float) -> list[float]:
+    """Warmth and wetness times points, of a bin that gathers one an hour, from `at_h` back to `as_of_h`.
+
+    Rows are (at, issued, degrees, millimetres), in hours from START.
+    """
     frame = pd.DataFrame(rows, columns=["at", "issued_at", "temperature_c", "precipitation_mm"])
     for name in ("at", "issued_at"):
         frame[name] = START + pd.to_timedelta(frame[name].astype(float), "h")
     as_of, at = (np.array([microsecond(START + pd.Timedelta(hours=h))]) for h in (as_of_h, at_h))
     gathered = Accumulated.of(np.ones((1, WEEK_H)), np.zeros(1, dtype=int))
-    clock = Clock.over(np.array(["UTC"], dtype=object), int(as_of[0]) - 24 * HOUR_US, int(as_of[0]) + 74 * HOUR_US)
-    found: Departures = departures(Weather.checked(frame), as_of, gathered, clock)
-    return dict(zip(NAMES, found.columns(np.zeros(1, dtype=int), at, gathered, clock)[0].tolist(), strict=True))
+    clock = Clock.over(np.array(["UTC"], dtype=object), int(as_of[0]), int(as_of[0]) + 340 * HOUR_US)
+    found = departures(Weather.checked(frame), as_of, gathered, clock)
+    return found.sums(np.zeros(1, dtype=int), at, gathered, clock)[0].tolist()
 
 
 OBSERVED = [(h, h + 1, 10.0 if h % 24 < 12 else 2.0, 0.0) for h in range(-28 * 24, 0)]
@@ -167,30 +173,62 @@ OBSERVED = [(h, h + 1, 10.0 if h % 24 < 12 else 2.0, 0.0) for h in range(-28 * 2
 
 def test_warmth_is_what_is_above_the_same_hour_of_the_weeks_before() -> None:
     ahead = [(0, -1, 10.0, 0.0), *((h, -1, 15.0, 1.0) for h in (1, 2)), (12, -1, 15.0, 0.0)]
-    found = columns(OBSERVED + ahead, 0.0, 3.0)
-    assert found["ahead_warmer_c"] == pytest.approx((0 + 5 + 5) / 3)
-    assert found["ahead_wetter"] == pytest.approx((0 + 0.5 + 0.5) / 3)
-    assert found["recent_warmer_c"] == pytest.approx(0.0)
-    assert columns(OBSERVED + ahead, 0.0, 12.5)["ahead_warmer_c"] == pytest.approx((0 + 5 + 5 + 0.5 * 13) / 3.5)
+    assert departed(OBSERVED + ahead, 0.0, 3.0) == pytest.approx([0 + 5 + 5, 0 + 0.5 + 0.5])
+    assert departed(OBSERVED + ahead, 0.0, 12.5) == pytest.approx([5 + 5 + 0.5 * 13, 1.0])
 
 
-def test_only_the_hours_between_the_moment_and_the_one_asked_count() -> None:
+def test_only_the_time_between_the_moment_and_the_one_asked_counts() -> None:
     ahead = [(0, -1, 11.0, 0.0), (1, -1, 12.0, 0.0), (2, -1, 14.0, 0.0)]
     usual = (10.0 * 27 + 11.0) / 28  # the hour that runs is one of the past, too
-    assert columns(OBSERVED + ahead, 0.5, 1.25)["ahead_warmer_c"] == pytest.approx(
-        (0.5 * (11 - usual) + 0.25 * 2) / 0.75
-    )
-    assert columns(OBSERVED + ahead, 0.5, 0.5)["ahead_warmer_c"] == pytest.approx(11 - usual)
+    assert departed(OBSERVED + ahead, 0.5, 1.25)[0] == pytest.approx(0.5 * (11 - usual) + 0.25 * 2)
+    assert departed(OBSERVED + ahead, 0.5, 0.5) == [0.0, 0.0]
 
 
-def test_what_was_not_issued_yet_is_unknown() -> None:
-    found = columns([*OBSERVED, (0, 5, 15.0, 0.0), (1, 5, 15.0, 0.0)], 0.0, 2.0)
-    assert np.isnan(found["ahead_warmer_c"])
-    assert np.isnan(found["ahead_wetter"])
-    assert not np.isnan(found["recent_wetter"])
+def test_what_was_not_issued_yet_and_what_is_beyond_three_days_is_as_usual() -> None:
+    assert departed([*OBSERVED, (1, 5, 15.0, 9.0)], 0.0, 2.0) == [0.0, 0.0]
+    ahead = [(0, -1, 10.0, 0.0), (72, -1, 15.0, 0.0), (73, -1, 15.0, 0.0)]
+    assert departed(OBSERVED + ahead, 0.0, 300.0)[0] == pytest.approx(5.0)
 
 
-def test_the_weather_of_yesterday_is_told_beside_that_ahead() -> None:
-    wet = [(at, issued, c, 1.0 if at >= -12 else 0.0) for at, issued, c, _ in OBSERVED]
-    usual = 12 * 0.5 / (28 * 24)
-    assert columns(wet, 0.0, 6.0)["recent_wetter"] == pytest.approx(12 / 24 * 0.5 - usual, rel=0.1)
+# ---------------------------------------------------------------- what is learned of it
+
+
+def examples(elasticity: np.ndarray, rng: np.random.Generator) -> Examples:
+    """Rises of 20 bins over 30 weeks, whose expectation errs by the week, and by the bin and day."""
+    bins, days = 20, 210
+    code, day = (part.ravel() for part in np.meshgrid(np.arange(bins), np.arange(days), indexing="ij"))
+    hope = rng.uniform(5, 20, len(code))
+    city = np.cumsum(rng.standard_normal((days, 2)), axis=0) % 3 - 1.5
+    weather = city[day] * [4.0, 0.05] * hope[:, None]
+    error = rng.normal(0, 0.1, days)[day] + rng.normal(0, 0.3, len(code))
+    rise = hope * (1 + error) + (weather * elasticity[code]).sum(axis=1)
+    names = ("bin", "expected_pace_pct", "pace_672h")
+    matrix = np.column_stack([code, hope, np.ones(len(code))]).astype(float)
+    text = code.astype(str).astype(object)
+    return Examples(
+        Features(names, matrix, np.zeros(len(code))), rise, text, hope, (day * 24 * HOUR_US).astype(np.int64), text,
+        weather,
+    )  # fmt: skip
+
+
+def test_each_bins_elasticity_is_found_again() -> None:
+    rng = np.random.default_rng(5)
+    true = np.column_stack([rng.choice([0.0, 0.05], 20), np.full(20, -0.5)])
+    found = Elasticities.learn(examples(true, rng), 20)
+    assert np.abs(found.own[:, 0] - true[:, 0]).max() < 0.02
+    assert found.pooled[1] == pytest.approx(-0.5, abs=0.25)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_the_weather_does_nothing_next_to_nothing_is_found(seed: int) -> None:
+    found = Elasticities.learn(examples(np.zeros((20, 2)), np.random.default_rng(seed)), 20)
+    assert np.abs(found.own).max(axis=0)[0] < 0.012
+    assert np.abs(found.own).max(axis=0)[1] < 0.6
+
+
+def test_a_bin_that_nobody_knows_has_the_pooled_elasticity() -> None:
+    found = Elasticities(np.array([[0.1, 0.0], [0.2, 1.0]]), np.array([0.05, -1.0]))
+    sums = np.array([[10.0, 0.5]] * 3)
+    np.testing.assert_allclose(found.more(np.array([0, 1, -1]), sums, np.array([1.0, 1.0, 2.0])), [1.0, 2.5, 0.0])
+    again = Elasticities.from_json(found.to_json())
+    np.testing.assert_array_equal(again.own, found.own)
