@@ -17,6 +17,7 @@ BLOCK_H = 7 * 24  # windows overlap, and a day's weather and moods are all bins'
 FEWEST_BLOCKS, SEASON_BLOCKS = 4, 4
 BELOW_PCT = 85.0  # what is expected beyond may be cut off by the rim
 FEW_WEEKS = 5 / 3  # mean square of Student's t of five: so much do a few leading weeks understate their own error
+SURE = 2.0  # standard errors that a city's share must exceed: moods of all bins go with the weather by chance
 TINY = 1e-9
 
 
@@ -56,7 +57,7 @@ class Elasticities:
         if not np.isfinite(error).all():
             return none
         pooled, error = pooled[0], error[0]
-        pooled = pooled * np.maximum(1 - error / np.maximum(pooled**2, TINY), 0)
+        pooled = pooled * np.maximum(1 - SURE**2 * error / np.maximum(pooled**2, TINY), 0)
         apart, errors = _fitted(x, y - x @ pooled, weight, code, block, bins)
         own = pooled + np.column_stack([_drawn(apart[:, k], errors[:, k]) for k in range(len(KINDS))])
         return cls(own, pooled)
