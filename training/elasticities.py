@@ -94,23 +94,19 @@ def _fitted(
     known of the rain. Infinite where a group has too few blocks.
     """
     kinds, blocks = x.shape[1], int(block.max()) + 1
-    cell = group * blocks + block
-    squares = np.zeros((groups * blocks, kinds, kinds))
-    products = np.zeros((groups * blocks, kinds))
-    np.add.at(squares, cell, weight[:, None, None] * x[:, :, None] * x[:, None, :])
-    np.add.at(products, cell, weight[:, None] * x * y[:, None])
-    squares, products = squares.reshape(groups, blocks, kinds, kinds), products.reshape(groups, blocks, kinds)
-    left_out = [squares.sum(axis=1, keepdims=True) - squares, products.sum(axis=1, keepdims=True) - products]
-    found = _solved(squares.sum(axis=1), products.sum(axis=1))
-    count = (squares != 0).any(axis=(2, 3)).sum(axis=1)[:, None]
-    moved = ((_solved(*left_out) - found[:, None]) ** 2).sum(axis=1)
-    return found, np.where(
-        count >= FEWEST_BLOCKS, FEW_WEEKS * moved * (count - 1) / np.maximum(count, 1) + TINY, np.inf
-    )
+    square, product = np.zeros((groups, blocks, kinds, kinds)), np.zeros((groups, blocks, kinds))
+    np.add.at(square, (group, block), weight[:, None, None] * x[:, :, None] * x[:, None, :])
+    np.add.at(product, (group, block), weight[:, None] * x * y[:, None])
+    total, found = square.sum(axis=1), _solved(square.sum(axis=1), product.sum(axis=1))
+    left_out = _solved(total[:, None] - square, product.sum(axis=1, keepdims=True) - product)
+    moved = ((left_out - found[:, None]) ** 2).sum(axis=1)
+    count = (square != 0).any(axis=(2, 3)).sum(axis=1)[:, None]
+    variance = FEW_WEEKS * moved * (count - 1) / np.maximum(count, 1) + TINY
+    return found, np.where(count >= FEWEST_BLOCKS, variance, np.inf)
 
 
-def _solved(squares: np.ndarray, products: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(squares + TINY * np.eye(squares.shape[-1]), products[..., None])[..., 0]
+def _solved(square: np.ndarray, product: np.ndarray) -> np.ndarray:
+    return np.linalg.solve(square + TINY * np.eye(square.shape[-1]), product[..., None])[..., 0]
 
 
 def _drawn(apart: np.ndarray, error: np.ndarray) -> np.ndarray:
