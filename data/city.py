@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.city_settings import CitySettings
+from data.city_weather import CityWeather
 from data.site_kinds import SITE_KINDS, STREAMS, weekly_pattern
-from data.weather import Weather
 
 Floats = NDArray[np.float64]
 Grid = NDArray[np.float32]
@@ -78,7 +78,7 @@ def found_city(settings: CitySettings, rng: np.random.Generator) -> City:
     return City(bins, neighbourhood, base, _patterns(kinds, kind_index, rng))
 
 
-def true_rates(settings: CitySettings, city: City, weather: Weather, rng: np.random.Generator) -> Rates:
+def true_rates(settings: CitySettings, city: City, weather: CityWeather, rng: np.random.Generator) -> Rates:
     """Return the rates of every hour of `weather` and bin, in points per hour; grids have shape (hours, bins)."""
     local = weather.at.tz_convert(settings.timezone)
     hour_of_week = (local.day_of_week * 24 + local.hour).to_numpy()
@@ -89,7 +89,9 @@ def true_rates(settings: CitySettings, city: City, weather: Weather, rng: np.ran
     by_kind = [SITE_KINDS[name] for name in kinds]
     summer, warm, rain, holiday = np.array([(k.summer, k.warm, k.rain, k.holiday) for k in by_kind]).T
     wet = np.minimum(weather.precipitation_mm, 1.0)[:, None]
-    of_kind = np.exp(_wave(day_of_year, 196.0, summer) + warm * weather.anomaly_c[:, None] / 10.0) * (1.0 - rain * wet)
+    effect = settings.weather_effect
+    warmth = effect * warm * weather.anomaly_c[:, None] / 10.0
+    of_kind = np.exp(_wave(day_of_year, 196.0, summer) + warmth) * (1.0 - rain * wet) ** effect
     of_kind *= np.where(_is_holiday(local, settings.country)[:, None], holiday, 1.0)
     peak_day, season = np.array([(STREAMS[name].peak_day, STREAMS[name].season) for name in streams]).T
     of_stream = np.exp(_wave(day_of_year, peak_day, season))

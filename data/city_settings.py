@@ -58,6 +58,8 @@ class CitySettings(BaseModel):
     event_factor: tuple[float, float] = (1.8, 4.0)
     """How many times the usual rate a bin next to a local event fills."""
     event_radius_km: PositiveFloat = 0.35
+    weather_effect: NonNegativeFloat = 1.0
+    """How strongly the weather drives deposits: 0 not at all, 1 as `data.site_kinds` says, 2 twice that."""
     ceiling_pct: float = Field(default=140.0, gt=100.0)
     """The most that lies in and beside a bin; above 100 deposits shrink toward it."""
 

@@ -13,6 +13,7 @@ from data.readings import Readings, Rejected
 from data.scales import Scales
 from data.tables import BINS, CLOCK_SLACK_MIN, EMPTYINGS, FILL_MAX_PCT, FILL_MIN_PCT, READINGS
 from data.times import Times, known_zones, read_times
+from data.weather import TIMES, Weather
 
 OPTIONAL = ("temperature_c", "battery_pct", "quality")
 KNOWN = (*READINGS.columns, "distance_mm", "device_id", MALFORMED)
@@ -27,6 +28,7 @@ BIN_RANGES = {
     "empty_mm": (-np.inf, np.inf),
     "full_mm": (-np.inf, np.inf),
 }
+WEATHER_RANGES = {"temperature_c": (-95.0, 65.0), "precipitation_mm": (0.0, 500.0)}
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,34 @@ def clean_emptyings(
     again = order.index[order.duplicated(["bin_id", "emptied_at"])]
     faults.add("repeat", frame.index.isin(again), "says again that ", bin_id, " was emptied at ", emptied.utc)
     return Emptyings.checked(frame[faults.none()]), faults.rejected(bin_id, raw)
+
+
+def clean_weather(raw: pd.DataFrame, *, timezone: str | None = None) -> tuple[Weather, Rejected]:
+    """Split raw rows of weather into Weather and Rejected; a row without `issued_at` was observed, and issued at `at`.
+
+    Of rows that name the same `at` and `issued_at` one holds (see `Weather.checked`), the others are repeats.
+    """
+    raw = raw.reset_index(drop=True)
+    _need(raw, "weather", ("at",), tuple(WEATHER_RANGES))
+    faults = Faults(len(raw))
+    _malformed(raw, faults)
+    frame = pd.DataFrame(index=raw.index)
+    for name in [name for name in TIMES if name in raw]:
+        times = read_times(raw[name], timezone)
+        faults.add_times(name, times, raw[name], required=name == "at")
+        frame[name] = times.utc
+    frame["issued_at"] = frame["issued_at"].fillna(frame["at"]) if "issued_at" in frame else frame["at"]
+    for name in TIMES:
+        strange = ((frame[name] < FIRST) | (frame[name] >= LAST)).to_numpy()
+        faults.add("impossible_time", strange, f"{name} ", frame[name], " lies outside 1990 to 2200")
+    for name in [name for name in WEATHER_RANGES if name in raw]:
+        frame[name] = _ranged(raw[name], name, *WEATHER_RANGES[name], faults)
+    nothing = frame[[name for name in WEATHER_RANGES if name in frame]].isna().all(axis=1).to_numpy()
+    faults.add("missing_value", nothing, "temperature_c and precipitation_mm are missing")
+    order = frame[faults.none()].sort_values(list(frame.columns), na_position="first", kind="stable")
+    again = order.index[order.duplicated(list(TIMES), keep="last")]
+    faults.add("repeat", frame.index.isin(again), "another row is issued at the same moment for ", frame["at"])
+    return Weather.checked(frame[faults.none()]), faults.rejected(ids(raw, "bin_id"), raw)
 
 
 def _need(raw: pd.DataFrame, table: str, *groups: tuple[str, ...]) -> None:

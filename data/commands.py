@@ -18,6 +18,9 @@ READINGS = typer.Option(
 )
 BINS = typer.Option(None, "--bins", metavar="FILE|URL", help="The bins table; readings of other bins are set aside.")
 EMPTYINGS = typer.Option(None, "--emptyings", metavar="FILE|URL", help="Reported emptyings.")
+WEATHER = typer.Option(
+    None, "--weather", metavar="FILE|URL", help="The city's weather, forecast and observed, with issued_at."
+)
 TIMEZONE = typer.Option(None, "--timezone", metavar="ZONE", help="The zone of times without an offset: Europe/Prague.")
 OUT = typer.Option(..., "--out", metavar="DIR", help="The folder to write into; made when missing.")
 REJECTED = typer.Option(None, "--rejected", metavar="OUT.csv", help="Write the rows set aside here, with reasons.")
@@ -36,13 +39,17 @@ def simulate(
     bins: int = typer.Option(200, "--bins", min=1, help="How many bins."),
     days: int = typer.Option(180, "--days", min=1, help="How many days."),
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same city."),
+    weather_effect: float = typer.Option(
+        1.0, "--weather-effect", min=0.0, help="How strongly the weather drives deposits; 0: not at all."
+    ),
 ) -> None:
-    """Simulate a city of bins: readings, bins, planned rounds, and the truth apart from them."""
+    """Simulate a city of bins: readings, bins, weather, planned rounds, and the truth apart from them."""
     from data.progress import working
-    from data.simulation import simulate_to
+    from data.simulation import CitySettings, simulate_to
 
     with working(f"Simulating {bins:,} bins over {days:,} days"):
-        simulate_to(out, bins=bins, days=days, seed=seed)
+        settings = CitySettings(weather_effect=weather_effect)
+        simulate_to(out, bins=bins, days=days, seed=seed, settings=settings)
     typer.echo(f"Wrote {out}: {', '.join(sorted(str(p.relative_to(out)) for p in out.rglob('*') if p.is_file()))}")
 
 
@@ -51,6 +58,7 @@ def check(
     readings: str = READINGS,
     bins: str | None = BINS,
     emptyings_in: str | None = typer.Option(None, "--reported", metavar="FILE|URL", help="Reported emptyings to read."),
+    weather: str | None = WEATHER,
     rejected: Path | None = REJECTED,
     emptyings: Path | None = FOUND,
     timezone: str | None = TIMEZONE,
@@ -70,7 +78,7 @@ def check(
     check_ending(rejected, emptyings)
     with working("Checking") as say:
         say("reading and cleaning")
-        inputs = read_inputs(readings, bins, emptyings_in, mapping=read_mapping(mapping), timezone=timezone)
+        inputs = read_inputs(readings, bins, emptyings_in, weather, mapping=read_mapping(mapping), timezone=timezone)
         say(f"finding emptyings in {len(inputs.readings):,} readings")
         found = Checkup.of(inputs)
     if rejected is not None:
@@ -90,6 +98,7 @@ def load(
     store: str | None = STORE,
     bins: str | None = BINS,
     emptyings: str | None = EMPTYINGS,
+    weather: str | None = WEATHER,
     timezone: str | None = TIMEZONE,
     mapping: list[str] = MAPPING,
 ) -> None:
@@ -103,12 +112,13 @@ def load(
 
     with working("Loading") as say:
         say("reading and cleaning")
-        inputs = read_inputs(readings, bins, emptyings, mapping=read_mapping(mapping), timezone=timezone)
+        inputs = read_inputs(readings, bins, emptyings, weather, mapping=read_mapping(mapping), timezone=timezone)
     need_readings(inputs, readings)
     with Store.of(read_settings(store=store)) as opened:
         emptied = inputs.emptyings if len(inputs.emptyings) else None
         with counting("Storing readings", len(inputs.readings) + len(inputs.retold)) as advance:
-            done = opened.put(inputs.readings, emptied, inputs.bins, advance, inputs.retold)
+            issued = inputs.weather if len(inputs.weather) else None
+            done = opened.put(inputs.readings, emptied, inputs.bins, advance, inputs.retold, issued)
         for table, stored in done.items():
             aside = f"; set aside: {_counts(inputs.rejected[table].counts())}" if len(inputs.rejected[table]) else ""
             typer.echo(f"{table}: {stored.accepted:,} stored, {stored.unchanged:,} known already{aside}")

@@ -70,7 +70,7 @@ def read_database(source: str, table: str) -> pd.DataFrame:
     engine = database_engine(url)
     try:
         found = sa.inspect(engine).get_table_names()
-        if {MARK, LEGACY_MARK} & set(found) and name in ("readings", "bins", "emptyings"):
+        if {MARK, LEGACY_MARK} & set(found) and name in ("readings", "bins", "emptyings", "weather"):
             return _of_store(url, name)
         schema, _, plain = name.rpartition(".")
         if not sa.inspect(engine).has_table(plain, schema=schema or None):
@@ -114,5 +114,6 @@ def _of_store(url: sa.URL, table: str) -> pd.DataFrame:
         "readings": history.readings.frame,
         "bins": history.bins.frame,
         "emptyings": history.emptyings.frame,
+        "weather": history.weather.frame,
     }
     return frames[table]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -10,46 +10,65 @@ import pandas as pd
 from data.bins import Bins
 from data.emptyings import Emptyings
 from data.readings import Readings
+from data.weather import Weather
 
 
 @dataclass(frozen=True)
 class History:
-    """All that was heard: readings (every version), reported emptyings and bins. `until` asks what was known when."""
+    """All that was heard: readings (every version), emptyings, bins and weather. `until` asks what was known when."""
 
     readings: Readings
     emptyings: Emptyings = field(default_factory=Emptyings.none)
     bins: Bins = field(default_factory=lambda: Bins.named([]))
+    weather: Weather = field(default_factory=Weather.none)
 
     @classmethod
-    def of(cls, readings: Readings, emptyings: Emptyings | None = None, bins: Bins | None = None) -> History:
+    def of(
+        cls,
+        readings: Readings,
+        emptyings: Emptyings | None = None,
+        bins: Bins | None = None,
+        weather: Weather | None = None,
+    ) -> History:
         """A history whose bins default to those that the readings name (in UTC, stream mixed)."""
         known = bins if bins is not None else Bins.named(readings.frame["bin_id"].unique())
-        return cls(readings, emptyings if emptyings is not None else Emptyings.none(), known)
+        told = emptyings if emptyings is not None else Emptyings.none()
+        return cls(readings, told, known, weather if weather is not None else Weather.none())
+
+    def heard_by(self, moment: pd.Timestamp) -> History:
+        """All that was heard by then, every version of it."""
+        readings, emptyings = self.readings.frame, self.emptyings.frame
+        return replace(
+            self,
+            readings=Readings(readings[readings["received_at"] <= moment].reset_index(drop=True)),
+            emptyings=Emptyings(emptyings[emptyings["received_at"] <= moment].reset_index(drop=True)),
+            weather=self.weather.issued_by(moment),
+        )
 
     def until(self, as_of: pd.Timestamp) -> History:
-        """What was known at `as_of`: rows received by then, of each reading the version heard last."""
-        heard = self.readings.frame["received_at"] <= as_of
-        readings = Readings(self.readings.frame[heard].reset_index(drop=True)).latest()
-        told = self.emptyings.frame["received_at"] <= as_of
-        return History(Readings(readings), Emptyings(self.emptyings.frame[told].reset_index(drop=True)), self.bins)
+        """What was known at `as_of`: rows received by then, of readings and weather the version heard last."""
+        heard = self.heard_by(as_of)
+        return replace(heard, readings=Readings(heard.readings.latest()), weather=heard.weather.latest())
 
     def since(self, start: pd.Timestamp) -> History:
-        """Only what was measured, or emptied, at or after `start`."""
+        """Only what was measured, or emptied, at or after `start`, and the weather from then on."""
         readings, emptyings = self.readings.frame, self.emptyings.frame
-        return History(
-            Readings(readings[readings["measured_at"] >= start].reset_index(drop=True)),
-            Emptyings(emptyings[emptyings["emptied_at"] >= start].reset_index(drop=True)),
-            self.bins,
+        return replace(
+            self,
+            readings=Readings(readings[readings["measured_at"] >= start].reset_index(drop=True)),
+            emptyings=Emptyings(emptyings[emptyings["emptied_at"] >= start].reset_index(drop=True)),
+            weather=self.weather.since(start),
         )
 
     def select(self, bin_ids: Iterable[str]) -> History:
         """Only these bins."""
         ids = list(bin_ids)
         readings, emptyings = self.readings.frame, self.emptyings.frame
-        return History(
-            Readings(readings[readings["bin_id"].isin(ids)].reset_index(drop=True)),
-            Emptyings(emptyings[emptyings["bin_id"].isin(ids)].reset_index(drop=True)),
-            self.bins.select(ids),
+        return replace(
+            self,
+            readings=Readings(readings[readings["bin_id"].isin(ids)].reset_index(drop=True)),
+            emptyings=Emptyings(emptyings[emptyings["bin_id"].isin(ids)].reset_index(drop=True)),
+            bins=self.bins.select(ids),
         )
 
     @property
@@ -61,7 +80,8 @@ class History:
     def fingerprint(self) -> str:
         """A short hash of every value: the same data give the same, whatever the order they came in."""
         digest = hashlib.sha256()
-        for frame in (self.readings.frame, self.emptyings.frame, self.bins.frame):
+        weather = [self.weather.frame] if len(self.weather) else []  # so that a history without it keeps its hash
+        for frame in (self.readings.frame, self.emptyings.frame, self.bins.frame, *weather):
             hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
             digest.update(",".join(frame.columns).encode())
             digest.update(np.sort(hashes).tobytes())

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from data.bins import Bins
-from data.cleaning import clean, clean_bins, clean_emptyings
+from data.cleaning import clean, clean_bins, clean_emptyings, clean_weather
 from data.databases import is_store
 from data.emptyings import Emptyings
 from data.errors import InputError
 from data.history import History
 from data.readings import Readings, Rejected
 from data.sources import read_table, share_mapping, unknown_columns
+from data.weather import Weather
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Inputs:
     retold: pd.DataFrame
     bins: Bins | None
     emptyings: Emptyings
+    weather: Weather
     rows: Mapping[str, int]
     rejected: Mapping[str, Rejected]
     unknown_columns: Mapping[str, tuple[str, ...]]
@@ -33,7 +35,7 @@ class Inputs:
     @property
     def history(self) -> History:
         """The history they make; without a bins table, bins are in UTC and of mixed waste."""
-        return History.of(self.readings, self.emptyings, self.bins)
+        return History.of(self.readings, self.emptyings, self.bins, self.weather)
 
     def rejected_rows(self) -> pd.DataFrame:
         """All rows set aside: table, row, bin_id, reason, detail and the source's columns as text."""
@@ -45,35 +47,38 @@ def read_inputs(
     readings: str,
     bins: str | None = None,
     emptyings: str | None = None,
+    weather: str | None = None,
     *,
     mapping: Mapping[str, str] | None = None,
     timezone: str | None = None,
 ) -> Inputs:
-    """Read and clean files or databases; a Brimcast store brings its own bins and emptyings unless others are given.
+    """Read and clean files or databases; a Brimcast store brings its own tables unless others are given.
 
     Raises InputError when a table cannot be read; no usable row is no error here (see `need_readings`).
     """
     if is_store(readings):
-        bins, emptyings = bins or readings, emptyings or readings
+        bins, emptyings, weather = bins or readings, emptyings or readings, weather or readings
     shares = share_mapping(mapping or {})
     rows: dict[str, int] = {}
     rejected: dict[str, Rejected] = {}
     unknown: dict[str, tuple[str, ...]] = {}
 
     def read(source: str, table: str) -> pd.DataFrame:
-        raw = read_table(source, table, mapping=shares[table], timezone=timezone)
+        raw = read_table(source, table, mapping=shares.get(table), timezone=timezone)
         rows[table], unknown[table] = len(raw), unknown_columns(raw, table)
         return raw
 
     known: Bins | None = None
-    reported = Emptyings.none()
+    reported, told = Emptyings.none(), Weather.none()
     if bins is not None:
         known, rejected["bins"] = clean_bins(read(bins, "bins"), timezone=timezone)
     cleaned = clean(read(readings, "readings"), known, timezone=timezone)
     rejected["readings"] = cleaned.rejected
     if emptyings is not None:
         reported, rejected["emptyings"] = clean_emptyings(read(emptyings, "emptyings"), known, timezone=timezone)
-    return Inputs(cleaned.readings, cleaned.retold, known, reported, rows, rejected, unknown)
+    if weather is not None:
+        told, rejected["weather"] = clean_weather(read(weather, "weather"), timezone=timezone)
+    return Inputs(cleaned.readings, cleaned.retold, known, reported, told, rows, rejected, unknown)
 
 
 def need_readings(inputs: Inputs, source: str) -> None:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration in data/migrations: what this code works with. Revisions are four digits and only rise."""
 METADATA = sa.MetaData()
 # Ids sort by their bytes everywhere, as pandas sorts them.
@@ -46,6 +46,15 @@ BINS = sa.Table(
     sa.Column("valid_from", Us),
     sa.Column("valid_to", Us),
     sa.Column("name", sa.Text),
+)
+WEATHER = sa.Table(
+    "weather",
+    METADATA,
+    sa.Column("at", Us, primary_key=True, autoincrement=False),
+    sa.Column("issued_at", Us, primary_key=True, autoincrement=False),
+    sa.Column("temperature_c", Number),
+    sa.Column("precipitation_mm", Number),
+    sqlite_with_rowid=False,
 )
 VERSIONS = sa.Table(
     "bin_versions",

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from data.city import City, Rates, found_city, true_rates
 from data.city_settings import CitySettings
+from data.city_weather import CityWeather, simulate_weather
 from data.errors import InputError
 from data.levels import Levels, draw_deposits, fill_bins
 from data.rounds import Rounds, plan_rounds
 from data.sensors import Reports, distance_mm, report
-from data.weather import Weather, simulate_weather
 
 __all__ = ["CitySettings", "Simulation", "simulate", "simulate_to"]
 
@@ -35,7 +35,7 @@ class Simulation:
 
     settings: CitySettings
     city: City
-    weather: Weather
+    weather: CityWeather
     rates: Rates
     rounds: Rounds
     levels: Levels
@@ -181,9 +181,9 @@ def simulate(settings: CitySettings, rng: np.random.Generator) -> Simulation:
 
     Each part draws from its own stream of numbers, so sensors can be changed without changing the truth.
     """
-    city_rng, weather_rng, rate_rng, round_rng, deposit_rng, sensor_rng = rng.spawn(6)
+    city_rng, weather_rng, rate_rng, round_rng, deposit_rng, sensor_rng, forecast_rng = rng.spawn(7)
     at = pd.date_range(settings.start, periods=settings.hours, freq="h", unit="us")
-    weather = simulate_weather(at, settings.timezone, weather_rng)
+    weather = simulate_weather(at, settings.timezone, weather_rng, forecast_rng)
     city = found_city(settings, city_rng)
     rates = true_rates(settings, city, weather, rate_rng)
     rounds = plan_rounds(settings, city, round_rng)

@@ -22,7 +22,7 @@ NEEDED = {  # each group needs one
     "readings": (("bin_id", "device_id"), ("measured_at",), ("fill_pct", "distance_mm")),
     "bins": (("bin_id",), ("timezone",)),
     "emptyings": (("bin_id",), ("emptied_at",)),
-    "weather": (("at",), ("issued_at",)),
+    "weather": (("at",), ("temperature_c", "precipitation_mm")),
     "windows": (("bin_id",), ("as_of",), ("at",)),
     "visits": (("bin_id",), ("planned_at",)),
 }
@@ -30,7 +30,7 @@ TIMES = {
     name: tuple(column for column, told in schema.columns.items() if "UTC" in str(told.dtype))
     for name, schema in TABLES.items()
 }
-MAY_BE_EMPTY = ("emptyings",)
+MAY_BE_EMPTY = ("emptyings", "weather")
 MAPPED = ("readings", "bins", "emptyings")
 """The tables whose columns `--map` can name."""
 

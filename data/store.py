@@ -24,13 +24,15 @@ from data.stored_bins import any_bins, bins_with, put_bins, read_bins
 from data.stored_emptyings import put_emptyings, read_emptyings
 from data.stored_given import put_given, read_given
 from data.stored_readings import put_readings
+from data.stored_weather import put_weather, read_weather
+from data.weather import Weather
 from data.windows import BARE, NUMBERS, read_window
 
 __all__ = ["Store", "StoreError", "Stored"]
 
 
 class Store:
-    """Bins, readings (every version), emptyings and forecasts given, in SQLite or PostgreSQL; for several threads.
+    """Bins, readings (every version), emptyings, weather and forecasts given, in SQLite or PostgreSQL; for threads.
 
     Each `put_...` is one transaction: it holds wholly or not at all, raises the version of the bins it changed, and
     when put again changes nothing. `migrate`: bring an older or an empty store to this code's revision, instead of
@@ -106,6 +108,11 @@ class Store:
         with self.connections.transaction() as connection:
             return put_given(connection, given)
 
+    def put_weather(self, weather: Weather) -> Stored:
+        """Add weather; what was issued for the same moment at the same time again changes nothing."""
+        with self.connections.transaction() as connection:
+            return put_weather(connection, weather)
+
     def put(
         self,
         readings: Readings,
@@ -113,6 +120,7 @@ class Store:
         bins: Bins | None = None,
         progress: Callable[[int], None] | None = None,
         retold: pd.DataFrame | None = None,
+        weather: Weather | None = None,
     ) -> dict[str, Stored]:
         """Put all that is given in one transaction; counts by table, without `retold`."""
         done: dict[str, Stored] = {}
@@ -123,6 +131,8 @@ class Store:
                 done["bins"] = put_bins(connection, bins)
             if emptyings is not None:
                 done["emptyings"] = put_emptyings(connection, emptyings)
+            if weather is not None:
+                done["weather"] = put_weather(connection, weather)
             stored = put_readings(connection, readings, progress=progress, retold=retold)
             again = 0 if retold is None else len(retold)
             done["readings"] = Stored(stored.accepted, stored.unchanged - again)
@@ -140,7 +150,7 @@ class Store:
 
         With `until` it is what was known then, as `History.until`; else every version. Bins that have readings but
         were never put count as in UTC, stream mixed. `bare`: readings without temperature, battery and quality, which
-        no forecast needs, in half the time.
+        no forecast needs, in half the time, and no weather (see `weather`).
         """
         return self.versioned(bin_ids, since, until, bare=bare)[0]
 
@@ -160,13 +170,19 @@ class Store:
             readings = read_window(connection, ids, since, until, BARE if bare else NUMBERS)
             emptyings = read_emptyings(connection, None if asked is None else ids, since, until)
             bins = read_bins(connection, None if asked is None else ids, heard=ids)
-        history = History(Readings.sorted(readings), emptyings, bins)
+            weather = Weather.none() if bare else read_weather(connection, since, until)
+        history = History(Readings.sorted(readings), emptyings, bins, weather)
         return (history if until is None else history.until(until)), versions
 
     def given(self, since: pd.Timestamp, until: pd.Timestamp, roles: Sequence[str] | None = None) -> Given:
         """Forecasts given at or after `since` and before `until`, by these roles (default: all)."""
         with self.connections.snapshot() as connection:
             return read_given(connection, since, until, roles)
+
+    def weather(self, since: pd.Timestamp | None = None, until: pd.Timestamp | None = None) -> Weather:
+        """The weather at or after `since`; with `until` of each moment only the version issued last by then."""
+        with self.connections.snapshot() as connection:
+            return read_weather(connection, since, until)
 
     def bins(self) -> Bins:
         """The bins that were put."""

@@ -68,9 +68,9 @@ EMPTYINGS = pa.DataFrameSchema(
 WEATHER = pa.DataFrameSchema(
     {
         "at": _column(UTC, "the moment the weather is for, UTC", required=True),
-        "issued_at": _column(UTC, "when it was known, UTC; a forecast's is before at", required=True),
+        "issued_at": _column(UTC, "when it was known, UTC; a forecast's is before at; default: at", required=True),
         "temperature_c": _column(float, "degrees Celsius"),
-        "precipitation_mm": _column(float, "millimetres in the hour"),
+        "precipitation_mm": _column(float, "millimetres in the hour that begins at at"),
     },
     name="weather",
     strict=True,

@@ -1,4 +1,4 @@
-"""The simulated city's weather: hourly temperature and rain."""
+"""The weather of one city: what was forecast and what was observed, each row with the moment it was issued."""
 
 from __future__ import annotations
 
@@ -6,52 +6,85 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-OBSERVED_AFTER = pd.Timedelta(minutes=10)
-"""How long after its hour an observation is published."""
-SETTLING_H = 480
-"""Hours simulated ahead of the first, so that the weather does not begin from nothing."""
+from data.sequences import HOUR_US, microseconds
+from data.tables import WEATHER
+
+TIMES = ("at", "issued_at")
+VALUES = ("temperature_c", "precipitation_mm")
 
 
 @dataclass(frozen=True)
 class Weather:
-    """Hourly weather of one city; every array has shape (hours,)."""
+    """Weather, every version of each moment, sorted by `at` and `issued_at`; the columns of `data.tables.WEATHER`.
 
-    at: pd.DatetimeIndex
-    temperature_c: NDArray[np.float64]
-    anomaly_c: NDArray[np.float64]
-    """Degrees above what is normal for the season and the hour."""
-    precipitation_mm: NDArray[np.float64]
+    A row holds for the hour in which `at` lies. One table is one city's: it has no place.
+    """
 
-    def frame(self) -> pd.DataFrame:
-        """Return the contract's weather table: at, issued_at, temperature_c, precipitation_mm (observations only)."""
-        return pd.DataFrame(
-            {
-                "at": self.at,
-                "issued_at": self.at + OBSERVED_AFTER,
-                "temperature_c": self.temperature_c.round(1),
-                "precipitation_mm": self.precipitation_mm.round(1),
-            }
-        )
+    frame: pd.DataFrame
 
+    @classmethod
+    def checked(cls, frame: pd.DataFrame) -> Weather:
+        """Weather from a frame that comes from outside; `issued_at` defaults to `at`, as of what was observed.
 
-def simulate_weather(at: pd.DatetimeIndex, zone: str, rng: np.random.Generator) -> Weather:
-    """Weather of a temperate northern city at the UTC hours `at`, whose clocks show `zone`."""
-    local = at.tz_convert(zone)
-    hours = len(at)
-    year = 2 * np.pi * (local.day_of_year.to_numpy() - 200) / 365.25
-    day = 2 * np.pi * (local.hour.to_numpy() - 15) / 24
-    normal = 10.0 + 10.0 * np.cos(year) + (3.0 + 1.5 * np.cos(year)) * np.cos(day)
-    anomaly = _persistent(rng.standard_normal(hours + SETTLING_H), decay_h=60.0) * 4.0
-    # A latent wave with the memory of passing fronts; it rains while the wave is high, about 8% of the hours.
-    front = _persistent(rng.standard_normal(hours + SETTLING_H), decay_h=6.0)
-    amount = rng.gamma(0.8, 1.5, hours)
-    return Weather(at, normal + anomaly, anomaly, np.where(front > 1.4, amount, 0.0))
+        Of two rows of one `at` and `issued_at` the one with the higher values holds, whatever their order.
+        """
+        full = pd.DataFrame(index=frame.index)
+        for name in TIMES:
+            times = frame.get(name, frame["at"])
+            full[name] = pd.to_datetime(times, utc=True).astype("datetime64[us, UTC]")
+        for name in VALUES:
+            full[name] = pd.to_numeric(frame.get(name, pd.Series(np.nan, index=frame.index))).astype(float)
+        full["issued_at"] = full["issued_at"].fillna(full["at"])
+        full = full.sort_values([*TIMES, *VALUES], na_position="first", kind="stable")
+        return cls(WEATHER.validate(full.drop_duplicates(list(TIMES), keep="last").reset_index(drop=True)))
 
+    @classmethod
+    def none(cls) -> Weather:
+        """No weather."""
+        return cls.checked(pd.DataFrame({"at": pd.Series(dtype="str")}))
 
-def _persistent(noise: NDArray[np.float64], decay_h: float) -> NDArray[np.float64]:
-    """Turn white noise into a first-order autoregression of unit variance with the given memory in hours."""
-    new = 1.0 - np.exp(-1.0 / decay_h)
-    wave = pd.Series(noise).ewm(alpha=new, adjust=False).mean().to_numpy()
-    return np.asarray(wave * np.sqrt((2.0 - new) / new))[SETTLING_H:]
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def foretells(self) -> bool:
+        """Whether any row is a forecast: issued before the moment it is for."""
+        return bool((self.frame["issued_at"] < self.frame["at"]).any())
+
+    @property
+    def issues(self) -> np.ndarray:
+        """The moments, in microseconds, at which something was issued; rising, each once."""
+        return np.unique(microseconds(self.frame["issued_at"]))
+
+    def issued_by(self, moment: pd.Timestamp) -> Weather:
+        """Every version issued by then."""
+        return Weather(self.frame[self.frame["issued_at"] <= moment].reset_index(drop=True))
+
+    def since(self, start: pd.Timestamp) -> Weather:
+        """Only the weather at or after `start`."""
+        return Weather(self.frame[self.frame["at"] >= start].reset_index(drop=True))
+
+    def latest(self) -> Weather:
+        """Of each `at` the version issued last."""
+        return Weather(self.frame[~self.frame.duplicated("at", keep="last")].reset_index(drop=True))
+
+    def known(self, as_of: np.ndarray, hours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Temperature and precipitation (u, h) in `hours` (u, h) since 1970, as known at `as_of` (u,) microseconds.
+
+        Of each hour the row issued last by then, NaN where there was none; no answer depends on the others asked.
+        """
+        at, issued = (microseconds(self.frame[name]) for name in TIMES)
+        hour = at // HOUR_US
+        issues = self.issues
+        issue = np.searchsorted(issues, issued)
+        order = np.lexsort((at, issue, hour))
+        # One number orders the rows by hour and then by issue, so that one search finds them all.
+        key = (hour * (len(issues) + 1) + issue)[order]
+        heard = np.searchsorted(issues, as_of, side="right") - 1
+        found = np.searchsorted(key, hours * (len(issues) + 1) + heard[:, None], side="right") - 1
+        row = order[np.maximum(found, 0)] if len(order) else np.zeros(hours.shape, dtype=np.int64)
+        missing = (found < 0) | (hour[row] != hours) if len(order) else np.ones(hours.shape, dtype=bool)
+        values = [np.append(self.frame[name].to_numpy(dtype=float), np.nan) for name in VALUES]
+        rows = np.where(missing, len(self.frame), row)
+        return values[0][rows], values[1][rows]

@@ -17,8 +17,9 @@ from data.emptyings import Emptyings
 from data.faults import ids
 from data.tables import CLOCK_SLACK_MIN
 from data.times import known_zones, read_times
+from data.weather import VALUES, Weather
 from serving.answers import IntakeAnswer, RejectedRow
-from serving.messages import BinRow, EmptyingRow, ReadingRow
+from serving.messages import BinRow, EmptyingRow, ReadingRow, WeatherRow
 from serving.metrics import count_rows
 from serving.problems import said, where
 from serving.traces import span
@@ -116,6 +117,23 @@ def take_emptyings(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> Inta
         return sifted.answer("emptyings", 0, 0)
     stored = store.put_emptyings(Emptyings.checked(pd.DataFrame(good)))
     return sifted.answer("emptyings", stored.accepted, len(good) - stored.accepted)
+
+
+def take_weather(store: Store, rows: Sequence[Any], now: pd.Timestamp) -> IntakeAnswer:
+    """Put the good rows into the store."""
+    sifted = _checked(rows, WeatherRow)
+    good: list[dict[str, Any]] = []
+    for index, row in zip(sifted.index, sifted.rows, strict=True):
+        if row["issued_at"] > now + SLACK:
+            sifted.reject(index, "from_the_future", "issued_at lies ahead of the service's clock")
+        elif all(row[name] is None for name in VALUES):
+            sifted.reject(index, "missing_value", f"{' and '.join(VALUES)} are missing")
+        else:
+            good.append(row)
+    if not good:
+        return sifted.answer("weather", 0, 0)
+    stored = store.put_weather(Weather.checked(pd.DataFrame(good)))
+    return sifted.answer("weather", stored.accepted, len(good) - stored.accepted)
 
 
 def _unusable(row: Any) -> tuple[str, str] | None:

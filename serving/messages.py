@@ -159,6 +159,29 @@ class EmptyingRow(BaseModel):
     probability: Number | None = Field(default=None, ge=0, le=1)
 
 
+class WeatherRow(BaseModel):
+    """The weather of one hour, as observed, or as forecast by the moment of issue."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "at": "2026-03-02T09:00:00Z",
+                    "issued_at": "2026-03-01T12:00:00Z",
+                    "temperature_c": 4.5,
+                    "precipitation_mm": 0.2,
+                }
+            ],
+            "anyOf": [{"required": ["temperature_c"]}, {"required": ["precipitation_mm"]}],
+        }
+    )
+
+    at: Moment = Field(description="the beginning of the hour")
+    issued_at: Moment = Field(description="when it was known: a forecast's is before `at`")
+    temperature_c: Number | None = Field(default=None, ge=-95, le=65)
+    precipitation_mm: Number | None = Field(default=None, ge=0, le=500, description="millimetres in the hour")
+
+
 ANYTHING = {"title": "Anything else", "description": "is set aside, and told in `rejected` with its reason"}
 
 
@@ -198,3 +221,9 @@ class EmptyingsRequest(Message):
     """Emptyings that happened, up to 10,000."""
 
     emptyings: _rows(EmptyingRow)  # type: ignore[valid-type]  # as above
+
+
+class WeatherRequest(Message):
+    """Weather of the city, forecast or observed, up to 10,000 hours."""
+
+    weather: _rows(WeatherRow)  # type: ignore[valid-type]  # as above

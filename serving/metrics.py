@@ -15,7 +15,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/forecast", "/v1/due", "/v1/model", "/v1/scorecard",
+ROUTES = ("/v1/readings", "/v1/bins", "/v1/emptyings", "/v1/weather", "/v1/forecast", "/v1/due", "/v1/model",
+          "/v1/scorecard",
           "/v1/adapters/ngsi-ld", "/v1/adapters/golemio", "/v1/adapters/ttn", "/v1/adapters/chirpstack", "/docs",
           "/docs.json", "/healthz", "/livez", "/readyz", "/metrics", "/")  # fmt: skip
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -151,5 +151,6 @@ def _refusal(code: str) -> dict[str, Any]:
 
 
 def _place(path: str) -> tuple[int, str]:
-    order = ("/v1/due", "/v1/forecast", "/v1/readings", "/v1/emptyings", "/v1/bins", "/v1/bins/{bin_id}", "/v1/model")
+    order = ("/v1/due", "/v1/forecast", "/v1/readings", "/v1/emptyings", "/v1/weather", "/v1/bins", "/v1/bins/{bin_id}",
+             "/v1/model")  # fmt: skip
     return (order.index(path) if path in order else len(order), path)

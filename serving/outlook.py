@@ -61,6 +61,9 @@ def read_outlook(
     with span("readings"):
         history = store.history(bin_ids, since=since, bare=True)
     moment = newest_moment(history, now) if as_of is None else as_of
+    if champion.model.reads_weather:
+        with span("weather"):
+            history = replace(history, weather=store.weather(since, moment))
     with span("forecast", bins=len(history.bins.unique)):
         made = champion.model.forecast(history, moment, bin_ids)  # which looks at nothing that was heard later
     forecast = replace(made, status=made.status.astype(object))

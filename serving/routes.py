@@ -18,10 +18,10 @@ from serving.adapter_routes import add_adapters
 from serving.answers import Alive, BinAnswer, BinsAnswer, IntakeAnswer, ModelCard, Ready
 from serving.etags import ETags
 from serving.fleet import fleet
-from serving.intake import put_bins, take_emptyings, take_readings
+from serving.intake import put_bins, take_emptyings, take_readings, take_weather
 from serving.known import bin_page, bins_page
 from serving.live import Live, log
-from serving.messages import BinsRequest, EmptyingsRequest, ReadingsRequest
+from serving.messages import BinsRequest, EmptyingsRequest, ReadingsRequest, WeatherRequest
 from serving.metrics import exposition
 from serving.openapi import OPERATION, Endpoint, as_served, document
 from serving.problems import EXPLAINED, PROBLEM_JSON, Problem, invalid
@@ -75,6 +75,15 @@ def _add_tables(app: FastAPI) -> None:
         """Pick-ups that happened, up to 10,000."""
         live = _live(request)
         return take_emptyings(live.store(), body.emptyings, live.now())
+
+    @app.post("/v1/weather", summary="Send weather", tags=["what is known"])
+    def weather(body: WeatherRequest, request: Request) -> IntakeAnswer:
+        """The city's, up to 10,000 hours, forecast or observed. Forecasts made from five minutes on have seen it.
+
+        Every forecast of an hour is kept; of each, the one issued last holds. The same again changes nothing.
+        """
+        live = _live(request)
+        return take_weather(live.store(), body.weather, live.now())
 
     @app.get("/v1/bins", summary="All bins", tags=["what is known"])
     def all_bins(

@@ -8,7 +8,7 @@ OPEN = ("/", "/docs", "/docs.json", "/healthz", "/livez", "/readyz")
 """Pages without data, and probes that tell no more than yes or no to those without a key."""
 OPEN_BELOW = ("/docs/",)
 ASKED_BY_POST = ("/v1/forecast", "/v1/due")
-TOLD = ("/v1/readings", "/v1/emptyings")
+TOLD = ("/v1/readings", "/v1/emptyings", "/v1/weather")
 TOLD_BELOW = ("/v1/adapters/",)
 SAFE = ("GET", "HEAD", "OPTIONS")
 

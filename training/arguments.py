@@ -57,6 +57,9 @@ def risks_of(text: str) -> list[float]:
 ReadingsAt = Annotated[str, typer.Option("--readings", help="Readings: CSV, Parquet or a database URL.")]
 BinsAt = Annotated[str | None, typer.Option("--bins", help="The bins table; without it local time is UTC.")]
 EmptyingsAt = Annotated[str | None, typer.Option("--emptyings", help="Reported emptyings; others are detected.")]
+WeatherAt = Annotated[
+    str | None, typer.Option("--weather", help="Weather of the city: at, issued_at, temperature_c, precipitation_mm.")
+]
 Zone = Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")]
 Map = Annotated[list[str] | None, typer.Option("--map", help="Read a foreign column: fill_pct=Fullness. Repeatable.")]
 Country = Annotated[

@@ -18,6 +18,7 @@ from training.accumulation import Accumulation
 from training.boosters import QuantileBoosters
 from training.calendar import WEEK_H
 from training.calibration import Calibration
+from training.elasticities import Elasticities
 from training.ensemble import Ensemble
 from training.features import feature_names
 from training.grid import LEARNED
@@ -67,6 +68,7 @@ def save(model: FillModel, folder: Path) -> None:
             "accumulation": model.accumulation.to_json(),
             "calibration": model.calibration.to_json(),
             "settings": model.settings.model_dump(),
+            **({"elasticities": model.elasticities.to_json()} if model.elasticities is not None else {}),
             "card": {"git_commit": git_commit(), **model.card},
         }
         (draft / "model.json").write_text(json.dumps(described, indent=1))
@@ -100,6 +102,7 @@ def load(folder: Path) -> FillModel:
             feature_names=features,
             accumulation=Accumulation.from_json(described["accumulation"]),
             card=described["card"],
+            elasticities=Elasticities.from_json(described["elasticities"]) if "elasticities" in described else None,
         )
     except (OSError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error

@@ -162,7 +162,7 @@ class Moment:
                 "fill_pct": self._told(row),
             }
         ).astype({"bin_id": "str"})
-        return History(Readings(frame), self._emptyings(), self.scene.history.bins)
+        return History(Readings(frame), self._emptyings(), self.scene.history.bins, self.scene.history.weather)
 
     def _told(self, row: np.ndarray) -> np.ndarray:
         """Percent that the readings `row` (any shape) would have shown: what would be in the bin, and their error."""

@@ -16,6 +16,7 @@ from data.readings import Readings
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, microseconds
 from training.calendar import Clock
+from training.departures import KINDS, departures
 from training.features import Features, horizon_features
 from training.labels import TOLERANCE_H, label, levels
 from training.profiles import Accumulated
@@ -114,7 +115,7 @@ class Examples:
     """What boosters and networks learn from: features with what came true.
 
     rise (k,) percent from the filtered level to the truth; stream, bin_ids, horizon_h (k,) of each row;
-    as_of (k,) microseconds
+    as_of (k,) microseconds; weather (k, 2): see `Departures.sums`, 0 where the history has no weather
     """
 
     features: Features
@@ -123,13 +124,14 @@ class Examples:
     horizon_h: np.ndarray
     as_of: np.ndarray
     bin_ids: np.ndarray
+    weather: np.ndarray
 
     def take(self, rows: np.ndarray) -> Examples:
         """Only these rows."""
         features = Features(self.features.names, self.features.matrix[rows], self.features.level[rows])
         return Examples(
             features, self.rise[rows], self.stream[rows], self.horizon_h[rows], self.as_of[rows],
-            self.bin_ids[rows],
+            self.bin_ids[rows], self.weather[rows],
         )  # fmt: skip
 
     def sample(self, most: int, rng: np.random.Generator) -> Examples:
@@ -166,24 +168,25 @@ def learn_examples(
     order = np.argsort(ask, kind="stable")
     labelled, ask, moments = labelled.iloc[order], ask[order], moments[order]
     parts: list[Features] = []
+    skies = np.zeros((len(ask), len(KINDS)))
     for part in chunks(archive, asks):
         low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
         some = asks.take(part)
         own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
         found = situations_of(archive, history, some, table, own)
+        gathered, row, at = Accumulated.of(table, some.profile), ask[low:high] - part.start, moments[low:high]
         parts.append(
-            horizon_features(
-                found, ask[low:high] - part.start, some.as_of, moments[low:high], stream_codes[part],
-                    some.code,
-                Accumulated.of(table, some.profile), own, holidays,
-            )
-        )  # fmt: skip
+            horizon_features(found, row, some.as_of, at, stream_codes[part], some.code, gathered, own, holidays)
+        )
+        if len(history.weather):
+            skies[low:high] = departures(history.weather, some.as_of, gathered, own).sums(row, at, gathered, own)
         progress(f"features of {part.stop:,} of {len(asks):,} situations")
     features = Features(parts[0].names, np.vstack([p.matrix for p in parts]), np.concatenate([p.level for p in parts]))
     known = ~np.isnan(features.level)
     examples = Examples(
         features, labelled["y"].to_numpy() - features.level, asks.streams[ask],
         (moments - asks.as_of[ask]) / HOUR_US, asks.as_of[ask], asks.bin_ids[ask],
+        skies,
     )  # fmt: skip
     return examples.take(np.flatnonzero(known))
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,10 @@ HORIZON_NAMES = (
 )
 
 
+EXPECTED = ("expected_pct", "expected_pace_pct", "projected_pct")
+MOST_PCT = 130.0
+
+
 @dataclass(frozen=True)
 class Features:
     """One row for each situation and horizon asked of it.
@@ -36,6 +40,16 @@ class Features:
     names: tuple[str, ...]
     matrix: np.ndarray
     level: np.ndarray
+
+    def expecting(self, more: np.ndarray) -> Features:
+        """The same where `more` (k,) points are expected at the bin's pace than its profile says."""
+        matrix = self.matrix.copy()
+        expected, paced, projected = (self.names.index(name) for name in EXPECTED)
+        pace = matrix[:, self.names.index("pace_672h")]
+        matrix[:, expected] = np.maximum(matrix[:, expected] + more / pace, 0)
+        matrix[:, paced] = np.maximum(matrix[:, paced] + more, 0)
+        matrix[:, projected] = np.minimum(self.level + matrix[:, paced], MOST_PCT)
+        return replace(self, matrix=matrix)
 
     def column(self, name: str) -> np.ndarray:
         """(k,) one column."""
@@ -84,7 +98,7 @@ def horizon_features(
             (at - situations.measured[row]) / HOUR_US,
             expected,
             expected * pace,
-            np.minimum(level + expected * pace, 130.0),
+            np.minimum(level + expected * pace, MOST_PCT),
             local_at // 3600 % 24,
             day_at % 7,
             last - first,

@@ -34,12 +34,13 @@ def read_history(
     readings: str,
     bins: str | None = None,
     emptyings: str | None = None,
+    weather: str | None = None,
     *,
     timezone: str | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> Heard:
     """Read and clean the tables at these files or database URLs. Raises InputError where nothing is left to use."""
-    inputs = read_inputs(readings, bins, emptyings, mapping=mapping, timezone=timezone)
+    inputs = read_inputs(readings, bins, emptyings, weather, mapping=mapping, timezone=timezone)
     need_readings(inputs, Path(readings).name)
     history = inputs.history
     notes = [
@@ -55,8 +56,10 @@ def read_history(
     ]
     if inputs.bins is None:
         named = Bins.named(history.readings.frame["bin_id"].unique(), timezone or "UTC")
-        history = History.of(inputs.readings, inputs.emptyings, named)
+        history = History.of(inputs.readings, inputs.emptyings, named, inputs.weather)
         notes.append(f"No bins table: every bin is taken for mixed waste on {timezone or 'UTC'} time")
+    if len(history.weather) and not history.weather.foretells:
+        notes.append("The weather table holds no row issued before its `at`: of the hours ahead nothing is known")
     return Heard(history, tuple(notes))
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +12,11 @@ from data.health import RECENT_DAYS
 from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, microseconds
 from training.accumulation import Accumulation
-from training.calendar import holiday_days
+from training.calendar import Clock, holiday_days
 from training.calibration import Calibration
 from training.curriculum import plan
+from training.departures import Departures, departures
+from training.elasticities import Elasticities
 from training.ensemble import EVEN, Ensemble
 from training.examples import Asks, Examples, chunks, learn_examples, situations_of
 from training.features import horizon_features
@@ -26,6 +28,7 @@ from training.settings import ModelSettings
 
 OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
+NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
 BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
 METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
@@ -37,6 +40,9 @@ METHOD = (
     "Their probabilities are recalibrated by stream and horizon on the same weeks.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
     "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
+)
+WEATHER_METHOD = (
+    "What is expected grows and shrinks with the weather forecast, as far as it departs from the four weeks before."
 )
 
 
@@ -59,6 +65,8 @@ class FillModel:
     feature_names: tuple[str, ...]
     accumulation: Accumulation
     card: dict[str, Any]
+    elasticities: Elasticities | None = None
+    """None where there was no weather to learn from."""
 
     HISTORY_DAYS: ClassVar[float] = RECENT_DAYS
 
@@ -86,6 +94,10 @@ class FillModel:
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
         )
+        elasticities = None
+        if len(past.weather):
+            elasticities = Elasticities.learn(examples, len(lesson.profiles.bin_ids_))
+            examples = _expecting(examples, elasticities)
         taught = _taught(examples)
         known = examples.take(np.flatnonzero(taught))
         late = examples.take(np.flatnonzero(~taught))
@@ -96,7 +108,12 @@ class FillModel:
         ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         card = _card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
-        return cls(lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, card)
+        return cls(lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, card, elasticities)
+
+    @property
+    def reads_weather(self) -> bool:
+        """Whether it learned with a weather table; asked without one it takes the weather for usual, and says so."""
+        return self.elasticities is not None
 
     @property
     def version(self) -> str:
@@ -194,6 +211,10 @@ class FillModel:
             self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
         )
         features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
+        skies = departures(history.weather, asks.as_of, gathered, clock) if self.reads_weather else None
+        if skies is not None:
+            more = self._more(skies, asks, row, at, found.pace[row], gathered, clock)
+            features = features.expecting(more)
         near = self.ensemble.predict(features)
         near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
         near = monotone(np.clip(near, 0, 100))
@@ -201,7 +222,12 @@ class FillModel:
         rows = np.broadcast_to(some[:, None], moments.shape)
         total = gathered.at(clock.local_s(moments, rows), rows)
         pace, doubt = self.accumulation.pace({n: c[some] for n, c in found.columns.items()}, asks.code[some] >= 0)
-        gained = self.accumulation.gained((total - total[:, :1]) / NANO * pace[:, None], doubt)
+        hope = (total - total[:, :1]) / NANO * pace[:, None]
+        if skies is not None:
+            paces = np.broadcast_to(pace[:, None], rows.shape)
+            more = self._more(skies, asks, rows.ravel(), moments.ravel(), paces.ravel(), gathered, clock)
+            hope = np.maximum(hope + more.reshape(hope.shape), 0)
+        gained = self.accumulation.gained(hope, doubt)
         trust = self.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
         held = self.accumulation.resistance
         values = np.full((len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
@@ -213,9 +239,33 @@ class FillModel:
         status[cold] = "cold_start"
         for i in np.flatnonzero(cold).tolist():  # only over bins that are new
             reasons[i] = (f"{evidence[i]:.0f} h of own history; the profile of stream {asks.streams[i]} is used",)
+        if skies is not None and not skies.foretold.all():
+            foretold = skies.foretold.tolist()
+            reasons = [why if known else (*why, NO_WEATHER) for why, known in zip(reasons, foretold, strict=True)]
         measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
         now = np.where(np.isnan(found.level), np.nan, np.clip(values[:, 0, MEDIAN], 0, 100))
         return values, status, reasons, measured.astype("datetime64[us]"), now
+
+    def _more(
+        self,
+        skies: Departures,
+        asks: Asks,
+        row: np.ndarray,
+        at: np.ndarray,
+        pace: np.ndarray,
+        gathered: Accumulated,
+        clock: Clock,
+    ) -> np.ndarray:
+        """(k,) points that the weather adds until `at` (k,), in the asks `row` (k,) at `pace` (k,)."""
+        assert self.elasticities is not None
+        return self.elasticities.more(asks.code[row], skies.sums(row, at, gathered, clock), pace)
+
+
+def _expecting(examples: Examples, elasticities: Elasticities) -> Examples:
+    """The examples with the weather's part in what is expected."""
+    features = examples.features
+    code, pace = features.column("bin").astype(int), features.column("pace_672h")
+    return replace(examples, features=features.expecting(elasticities.more(code, examples.weather, pace)))
 
 
 def _holidays(settings: ModelSettings, past: History, end: pd.Timestamp) -> np.ndarray:
@@ -244,6 +294,7 @@ def _card(
     past: History, end: pd.Timestamp, settings: ModelSettings, examples: Examples, profiles: FillRateProfiles
 ) -> dict[str, Any]:
     first, last = past.span or (end, end)
+    weather = {"weather": len(past.weather)} if len(past.weather) else {}
     return {
         "trained_until": end.isoformat(),
         "span": [first.isoformat(), last.isoformat()],
@@ -253,5 +304,6 @@ def _card(
         "streams": [str(s) for s in profiles.streams_[1:]],
         "examples": len(examples.rise),
         "parameters": settings.model_dump(),
-        "method": list(METHOD),
+        "method": [*METHOD, WEATHER_METHOD] if weather else list(METHOD),
+        **weather,
     }

@@ -25,6 +25,7 @@ def newcomers(history: History, bin_ids: Sequence[str], start: pd.Timestamp) -> 
         Readings(_renamed(known.readings.frame)),
         Emptyings(_renamed(known.emptyings.frame)),
         Bins(_renamed(known.bins.frame)),
+        known.weather,
     )
 
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from data.emptyings import Emptyings
 from data.errors import InputError
 from data.history import History
-from data.readings import Readings
 from data.sequences import HOUR_US, microseconds
 from training.labels import DAILY_STEP_H, TOLERANCE_H, label, levels
 
@@ -23,12 +21,7 @@ def known_by(history: History, until: pd.Timestamp | None) -> tuple[History, pd.
         until = history.readings.frame["received_at"].max()
         if pd.isna(until):
             raise InputError("no reading", expected="a history to learn from", remedy="Load readings first.")
-    readings, emptyings = history.readings.frame, history.emptyings.frame
-    past = History(
-        Readings(readings[readings["received_at"] <= until].reset_index(drop=True)),
-        Emptyings(emptyings[emptyings["received_at"] <= until].reset_index(drop=True)),
-        history.bins,
-    )
+    past = history.heard_by(until)
     if len(past.readings) == 0:
         raise InputError(
             f"no reading heard by {until}", expected="a history to learn from", remedy="Choose a later `until`."

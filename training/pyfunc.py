@@ -2,7 +2,7 @@
 
     windows  a row per forecast: bin_id, as_of, at (naive UTC: MLflow's signatures know no zones)
     params   readings: what has been heard, as a file, a database URL, or "example" for the few bins kept beside the
-             model; bins, emptyings (optional): likewise; timezone: that of times without an offset in them
+             model; bins, emptyings, weather (optional): likewise; timezone: that of times without an offset in them
 
 Sources rather than readings in the call: a window's answer needs five weeks of readings, the same for every window.
 """
@@ -20,10 +20,11 @@ from data.emptyings import Emptyings
 from data.errors import InputError
 from data.history import History
 from data.readings import Readings
+from data.weather import Weather
 from training.inputs import read_history
 from training.model import FillModel
 
-PARAMETERS = ("readings", "bins", "emptyings", "timezone")
+PARAMETERS = ("readings", "bins", "emptyings", "weather", "timezone")
 TIMES = ("as_of", "at")
 EXAMPLE = "example"
 EXAMPLE_BINS, EXAMPLE_HORIZONS_H = 3, (6, 24, 72)
@@ -68,15 +69,19 @@ def save_example(folder: Path, history: History, until: pd.Timestamp) -> None:
     chosen.readings.frame.to_parquet(place / "readings.parquet", index=False)
     chosen.emptyings.frame.to_parquet(place / "emptyings.parquet", index=False)
     chosen.bins.frame.to_parquet(place / "bins.parquet", index=False)
+    if len(chosen.weather):
+        chosen.weather.frame.to_parquet(place / "weather.parquet", index=False)
 
 
 def load_example(folder: Path) -> History:
     """The history that `save_example` kept."""
     place = folder / EXAMPLE
+    weather = place / "weather.parquet"
     return History(
         Readings.checked(pd.read_parquet(place / "readings.parquet")),
         Emptyings.checked(pd.read_parquet(place / "emptyings.parquet")),
         Bins.checked(pd.read_parquet(place / "bins.parquet")),
+        Weather.checked(pd.read_parquet(weather)) if weather.is_file() else Weather.none(),
     )
 
 

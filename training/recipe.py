@@ -32,6 +32,7 @@ class Sources(BaseModel):
     readings: str
     bins: str | None = None
     emptyings: str | None = None
+    weather: str | None = None
     timezone: str | None = None
     map: tuple[str, ...] = ()
 

@@ -96,10 +96,32 @@ def test_events_are_rare_local_and_only_lift(city: Simulation) -> None:
 
 def test_observed_weather_is_published_after_its_hour(city: Simulation) -> None:
     weather = city.weather.frame()
-    assert (weather["issued_at"] >= weather["at"]).all()
-    assert len(weather) == 180 * 24
+    observed = weather[weather["issued_at"] >= weather["at"] + pd.Timedelta(hours=1)]
+    assert len(observed) == 180 * 24
+    assert len(weather) == len(observed) + len(city.weather.forecasts)
     assert (weather["precipitation_mm"] >= 0).all()
     assert weather["temperature_c"].between(-35, 45).all()
+
+
+def test_weather_is_forecast_the_worse_the_longer_ahead(city: Simulation) -> None:
+    truth = pd.DataFrame({"at": city.weather.at, "truth": city.weather.temperature_c})
+    made = city.weather.forecasts.merge(truth)
+    lead = (made["at"] - made["issued_at"]) // pd.Timedelta(hours=24)
+    error = (made["temperature_c"] - made["truth"]).groupby(lead).std()
+    assert lead.min() == 0
+    assert error.is_monotonic_increasing
+    assert 0.5 < error[0] < error[2] < 2.5
+
+
+def test_weather_drives_deposits_as_strongly_as_told() -> None:
+    def rates(effect: float) -> np.ndarray:
+        made = simulate(CitySettings(bins=30, days=20, weather_effect=effect), np.random.default_rng(1))
+        return made.rates.rate_pct_per_h.astype(float)
+
+    none, once, thrice = rates(0.0), rates(1.0), rates(3.0)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose((once / none) ** 3, thrice / none, rtol=1e-3)
+    assert abs(np.log(once / none)).max() > 0.2
 
 
 @pytest.mark.parametrize(

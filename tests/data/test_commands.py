@@ -56,6 +56,19 @@ def test_load_is_idempotent(city: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert len(store.history().readings) == 336
 
 
+def test_the_weather_is_loaded_and_read_again_from_the_store(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:///{city / 'weather.db'}"
+    (city / "w.csv").write_text(
+        "at,issued_at,temperature_c\n2025-01-02T00:00Z,2025-01-01T00:00Z,3\n2025-01-02T00:00Z,,4\n"
+    )
+    for stored, known in ((2, 0), (0, 2)):
+        assert run("load", "--readings", city / "r.csv", "--weather", city / "w.csv", "--store", url) == 0
+        assert f"weather: {stored} stored, {known} known already" in capsys.readouterr().out
+    assert run("check", "--readings", url, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["other_tables"]["weather"] == {"rows_read": 2, "rejected": {}}
+
+
 def test_a_load_that_fails_leaves_nothing(city: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("no space left")

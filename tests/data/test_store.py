@@ -14,6 +14,7 @@ from data.readings import Readings
 from data.sources import read_table
 from data.store import Store, Stored
 from data.tables import READINGS
+from data.weather import Weather
 
 
 def at(hour: float) -> pd.Timestamp:
@@ -50,7 +51,11 @@ def sample() -> History:
             "valid_from": [at(1), None, None, None],
         }
     )
-    return History(clean(raw).readings, Emptyings.checked(emptied), Bins.checked(bins))
+    hours = rng.integers(0, 60, n)
+    weather = pd.DataFrame({"at": [at(h) for h in hours], "temperature_c": rng.integers(-5, 30, n).astype(float)})
+    weather["issued_at"] = weather["at"] + pd.to_timedelta(rng.integers(-48, 3, n), "h")
+    weather["precipitation_mm"] = np.where(rng.random(n) < 0.3, np.nan, 0.5)
+    return History(clean(raw).readings, Emptyings.checked(emptied), Bins.checked(bins), Weather.checked(weather))
 
 
 def same(one: History, other: History) -> None:
@@ -60,12 +65,14 @@ def same(one: History, other: History) -> None:
     pd.testing.assert_frame_equal(mine, theirs, check_dtype=len(mine) > 0)
     pd.testing.assert_frame_equal(one.emptyings.frame, other.emptyings.frame)
     pd.testing.assert_frame_equal(one.bins.frame, other.bins.frame)
+    pd.testing.assert_frame_equal(one.weather.frame, other.weather.frame)
 
 
 def put(store: Store, history: History) -> None:
     store.put_bins(history.bins)
     store.put_readings(history.readings)
     store.put_emptyings(history.emptyings)
+    store.put_weather(history.weather)
 
 
 def test_files_and_store_give_the_same_history(store: Store, sample: History, tmp_path: Path) -> None:
@@ -74,7 +81,7 @@ def test_files_and_store_give_the_same_history(store: Store, sample: History, tm
     filed = clean(read_table(tmp_path / "r.csv.gz", "readings")).readings
     same(store.history(), sample)
     assert store.history().fingerprint() == sample.fingerprint()
-    same(History(filed, sample.emptyings, sample.bins), sample)
+    same(History(filed, sample.emptyings, sample.bins, sample.weather), sample)
 
 
 @pytest.mark.parametrize("hour", [0, 10.5, 30, 99])
@@ -97,8 +104,26 @@ def test_the_same_rows_again_change_nothing(store: Store, sample: History) -> No
     assert store.put_readings(sample.readings) == Stored(0, len(sample.readings))
     assert store.put_emptyings(sample.emptyings) == Stored(0, 3)
     assert store.put_bins(sample.bins) == Stored(0, 4)
+    assert store.put_weather(sample.weather) == Stored(0, len(sample.weather))
     same(store.history(), before)
     assert store.versions() == versions
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weather_put_in_any_order_and_parts_is_that_of_the_file(store: Store, sample: History, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    told = sample.weather.frame
+    corrected = told.assign(temperature_c=told["temperature_c"] + 1)
+    rows = pd.concat([told, corrected.iloc[rng.permutation(len(told))[: len(told) // 2]]], ignore_index=True)
+    order = rng.permutation(len(rows))
+    done = [store.put_weather(Weather.checked(rows.iloc[part])) for part in np.array_split(order, 7)]
+    pd.testing.assert_frame_equal(store.weather().frame, Weather.checked(rows).frame)
+    assert sum(stored.accepted for stored in done) >= len(told)
+    assert store.put_weather(Weather.checked(rows)).accepted == 0
+    pd.testing.assert_frame_equal(
+        store.weather(at(9), at(20)).frame, store.weather(at(9)).issued_by(at(20)).latest().frame
+    )
+    assert len(store.history(bare=True).weather) == 0
 
 
 def test_a_retry_heard_later_is_no_new_version(store: Store) -> None:

@@ -26,6 +26,7 @@ class SteadyModel:
     """Every bin fills by half a point to one and a half an hour; silent after a day; bins named faulty-... are."""
 
     HISTORY_DAYS = 35
+    reads_weather = False
 
     def __init__(self) -> None:
         self.card: dict[str, Any] = {"trained_until": "2026-03-01T00:00:00+00:00", "scores": {"crps": 1.0}}

@@ -31,6 +31,12 @@ ASKS: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/forecast", {"bin_ids": ["a"]}, "read"),
     ("POST", "/v1/due", {"by": "2026-03-03T06:00:00Z"}, "read"),
     ("POST", "/v1/readings", READING, "ingest"),
+    (
+        "POST",
+        "/v1/weather",
+        {"weather": [{"at": "2026-03-02T11:00:00Z", "issued_at": "2026-03-02T09:00:00Z", "temperature_c": 4.5}]},
+        "ingest",
+    ),
     ("POST", "/v1/emptyings", {"emptyings": [{"bin_id": "a", "emptied_at": "2026-03-02T11:30:00Z"}]}, "ingest"),
     ("PUT", "/v1/bins", {"bins": [{"bin_id": "a", "timezone": "UTC"}]}, "admin"),
 ]

@@ -91,6 +91,7 @@ class Broken:
     """A model that cannot forecast."""
 
     HISTORY_DAYS = 28.0
+    reads_weather = False
 
     def __init__(self) -> None:
         self.card: dict[str, Any] = {}

@@ -9,6 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 GOOD = {"bin_id": "a", "measured_at": "2026-03-02T11:00:00Z", "fill_pct": 40}
+HOUR = {
+    "at": "2026-03-03T09:00:00Z",
+    "issued_at": "2026-03-02T11:00:00Z",
+    "temperature_c": 4.5,
+    "precipitation_mm": 0.2,
+}
 
 
 def reasons(answer: dict[str, Any]) -> dict[int, str]:
@@ -141,6 +147,24 @@ def test_emptyings_are_kept_once(service: Any) -> None:
     assert len(service.store.history().emptyings) == 1
 
 
+def test_weather_is_kept_once_whatever_of_it_cannot_be_used(service: Any) -> None:
+    rows = [
+        HOUR,
+        HOUR | {"issued_at": "2026-03-01T12:00:00Z"},
+        HOUR | {"issued_at": "2026-03-02T12:06:00Z"},
+        HOUR | {"temperature_c": None, "precipitation_mm": None},
+        HOUR | {"temperature_c": 100},
+        HOUR | {"at": "2026-03-03T09:00:00"},
+        {"at": HOUR["at"], "temperature_c": 4.0},
+    ]
+    answer = service.post("/v1/weather", {"weather": rows})
+    assert answer["accepted"] == 2
+    assert reasons(answer) == {2: "from_the_future", 3: "missing_value", 4: "invalid_row", 5: "invalid_row",
+                               6: "missing_value"}  # fmt: skip
+    assert (service.post("/v1/weather", {"weather": rows})["unchanged"]) == 2
+    assert len(service.store.weather()) == 2
+
+
 @pytest.mark.parametrize("rows", [[], {}, "x", None, 5, [GOOD] * 10_001])
 def test_what_is_no_list_of_rows_is_a_400(service: Any, rows: object) -> None:
     answer = service.ask("POST", "/v1/readings", {"readings": rows})
@@ -172,7 +196,7 @@ JSON = st.recursive(
 )
 FIELDS = ["bin_id", "measured_at", "fill_pct", "distance_mm", "received_at", "temperature_c", "quality", "device_id",
           "timezone", "latitude", "capacity_l", "full_pct", "name", "valid_from", "emptied_at",
-          "probability"]  # fmt: skip
+          "probability", "at", "issued_at", "precipitation_mm"]  # fmt: skip
 TIME = st.datetimes().map(lambda at: at.isoformat() + "Z") | st.text(max_size=12)
 ROW = st.dictionaries(st.sampled_from(FIELDS), JSON | TIME | st.just("a"), max_size=9) | JSON
 
@@ -181,7 +205,7 @@ ROW = st.dictionaries(st.sampled_from(FIELDS), JSON | TIME | st.just("a"), max_s
 @given(rows=st.lists(ROW, min_size=1, max_size=6))
 def test_every_row_of_any_json_is_accepted_unchanged_or_rejected(service: Any, rows: list[Any]) -> None:
     for method, path, key in (("POST", "/v1/readings", "readings"), ("PUT", "/v1/bins", "bins"),
-                              ("POST", "/v1/emptyings", "emptyings")):  # fmt: skip
+                              ("POST", "/v1/emptyings", "emptyings"), ("POST", "/v1/weather", "weather")):  # fmt: skip
         text = json.dumps({key: rows}, allow_nan=True)
         answer = service.client.request(method, path, content=text, headers={"content-type": "application/json"})
         assert answer.status_code == 200, answer.text
@@ -213,6 +237,7 @@ def test_a_field_name_that_cannot_be_written_is_no_failure_of_ours(service: Any)
         ("POST", "readings", GOOD),
         ("POST", "emptyings", {"bin_id": "a", "emptied_at": "2026-03-02T11:00:00Z"}),
         ("PUT", "bins", {"bin_id": "a", "timezone": "UTC"}),
+        ("POST", "weather", HOUR),
     ):
         body = json.dumps({path: [row | {half: 1}]})
         answer = service.client.request(method, f"/v1/{path}", content=body, headers=headers)

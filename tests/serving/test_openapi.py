@@ -18,6 +18,7 @@ def document(service: Any) -> dict[str, Any]:
 def test_the_document_lists_what_the_contract_names(document: dict[str, Any]) -> None:
     assert {path: sorted(operations) for path, operations in document["paths"].items()} == {
         "/v1/readings": ["post"], "/v1/bins": ["get", "put"], "/v1/bins/{bin_id}": ["get"], "/v1/emptyings": ["post"],
+        "/v1/weather": ["post"],
         "/v1/forecast": ["post"], "/v1/due": ["post"], "/v1/model": ["get"], "/v1/scorecard": ["get"],
         "/v1/adapters/ngsi-ld": ["post"], "/v1/adapters/golemio": ["post"], "/v1/adapters/ttn": ["post"],
         "/v1/adapters/chirpstack": ["post"],
@@ -64,7 +65,8 @@ def test_the_examples_of_requests_are_accepted(service: Any, document: dict[str,
         for example in schemas[name]["examples"]:
             message.model_validate(example)
     for name, path, method in (("BinsRequest", "/v1/bins", "PUT"), ("ReadingsRequest", "/v1/readings", "POST"),
-                               ("EmptyingsRequest", "/v1/emptyings", "POST")):  # fmt: skip
+                               ("EmptyingsRequest", "/v1/emptyings", "POST"),
+                               ("WeatherRequest", "/v1/weather", "POST")):  # fmt: skip
         ((key, field),) = schemas[name]["properties"].items()
         service.now[0] = service.now[0].replace(year=2027)
         answer = service.ask(method, path, {key: field["examples"][0]})

@@ -26,7 +26,7 @@ class Counting:
 
     def __init__(self, model: Any) -> None:
         self.model, self.asked = model, list[list[str]]()
-        self.HISTORY_DAYS, self.card = model.HISTORY_DAYS, model.card
+        self.HISTORY_DAYS, self.reads_weather, self.card = model.HISTORY_DAYS, model.reads_weather, model.card
 
     def forecast(self, history: History, as_of: pd.Timestamp, bin_ids: Sequence[str] | None = None) -> FillForecast:
         self.asked.append(sorted(bin_ids or []))

@@ -71,12 +71,26 @@ def test_fit_registers_the_first_version_as_champion(
 
 
 @pytest.mark.usefixtures("tiny_fits")
-def test_fit_takes_another_name_and_a_country(run: Runner, city: list[str], settings: Settings) -> None:
-    done = run("fit", *city, "--name", "praha", "--no-scores", "--country", "cz")
+def test_fit_takes_another_name_a_country_and_the_weather(
+    run: Runner, city: list[str], small_city_folder: Path, windows: Path, tmp_path: Path, settings: Settings
+) -> None:
+    weather = ["--weather", str(small_city_folder / "weather.parquet")]
+    done = run("fit", *city, *weather, "--name", "praha", "--no-scores", "--country", "cz")
     assert done.code == 0, done.err
     assert done.out.startswith("praha version 1")
-    assert load_model(local_copy("praha", "champion", settings)[0]).settings.country == "CZ"
+    model = load_model(local_copy("praha", "champion", settings)[0])
+    assert model.settings.country == "CZ"
+    assert model.reads_weather
     assert "Scores" not in done.out
+    answers = []
+    for words in (weather, []):
+        out = tmp_path / "out.parquet"
+        done = run("forecast", *city, *words, "--name", "praha", "--windows", windows, "--out", out)
+        assert done.code == 0, done.err
+        answers.append(pd.read_parquet(out))
+    told, untold = answers
+    assert told["status"].tolist() == untold["status"].tolist()
+    assert (told["q50"] != untold["q50"]).any()
 
 
 @pytest.mark.parametrize("country", ["XX", "Czechia", "1"])
@@ -109,6 +123,34 @@ def test_forecast_with_a_baseline_needs_no_registry(
     done = run("forecast", *city, "--windows", windows, "--out", tmp_path / "f.csv", "--model", "baseline:hour-of-week")
     assert done.code == 0, done.err
     assert not (own_home / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("at,issued_at,temperature_c\n2025-01-01T00:00,2025-01-01T00:00Z,1\n", "at without a UTC offset"),
+        ("at,issued_at,temperature_c\n2025-01-01T00:00Z,2025-01-01T00:00,1\n", "issued_at without a UTC offset"),
+        ("issued_at,temperature_c\n2025-01-01T00:00Z,1\n", "no column at"),
+    ],
+)
+def test_weather_that_cannot_be_read_is_refused(
+    run: Runner, city: list[str], windows: Path, tmp_path: Path, table: str, said: str
+) -> None:
+    (tmp_path / "w.csv").write_text(table)
+    out = tmp_path / "out.csv"
+    words = ["--weather", tmp_path / "w.csv", "--windows", windows, "--out", out, "--model", "baseline:persistence"]
+    done = run("forecast", *city, *words)
+    assert done.code == 1
+    assert said in done.err
+    assert not out.exists()
+
+
+def test_observations_alone_are_pointed_out(run: Runner, city: list[str], windows: Path, tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text("at,temperature_c\n2025-01-01T00:00Z,1\n")
+    words = ["--windows", windows, "--out", tmp_path / "out.csv", "--model", "baseline:persistence"]
+    done = run("forecast", *city, *words, "--weather", tmp_path / "w.csv")
+    assert done.code == 0
+    assert "no row issued before its `at`" in done.err
 
 
 def test_forecast_without_a_champion_says_to_fit_and_writes_nothing(

@@ -20,6 +20,7 @@ from training.arguments import (
     Map,
     ReadingsAt,
     To,
+    WeatherAt,
     Zone,
     duration_of,
     horizons_of,
@@ -37,6 +38,7 @@ def backtest(
     start: From,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     to: To = None,
     every: Every = EVERY,
     horizons: Horizons = HORIZONS,
@@ -64,7 +66,7 @@ def backtest(
         raise typer.BadParameter(f"{out} is not named .parquet.", param_hint="--out")
     step, hours = duration_of(every), horizons_of(horizons)
     settings = read_settings(country=country)
-    history = read_history(readings, bins, emptyings, timezone, map)
+    history = read_history(readings, bins, emptyings, weather, timezone, map)
     check_start(history, start, learns=True)
     forecasters: dict[str, Forecaster] = {}
     with working("Fitting") as say:

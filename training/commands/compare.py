@@ -19,6 +19,7 @@ from training.arguments import (
     Map,
     Name,
     To,
+    WeatherAt,
     Zone,
     duration_of,
     horizons_of,
@@ -42,6 +43,7 @@ def compare(
     ] = None,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     to: To = None,
     every: Every = EVERY,
     horizons: Horizons = HORIZONS,
@@ -81,7 +83,7 @@ def compare(
     for model in models:
         check_model(model)
     step, hours = duration_of(every), horizons_of(horizons)
-    history = read_history(readings, bins, emptyings, timezone, map)
+    history = read_history(readings, bins, emptyings, weather, timezone, map)
     check_start(history, start, learns=False)
     forecasters = {}
     with working("Preparing") as say:

@@ -10,7 +10,7 @@ from data.console import example
 from data.errors import BrimcastError, InputError
 from data.progress import working
 from data.settings import Settings, read_settings
-from training.arguments import NAME, BinsAt, Country, EmptyingsAt, Map, Name, Zone, time_of
+from training.arguments import NAME, BinsAt, Country, EmptyingsAt, Map, Name, WeatherAt, Zone, time_of
 from training.commands.reading import note, read_history, source_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def fit(
     ] = None,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     until: Annotated[
         pd.Timestamp | None,
         typer.Option(parser=time_of, metavar="TIME", help="Learn only from what was heard by then."),
@@ -69,12 +70,14 @@ def fit(
     settings = read_settings(country=country)
     repeated = None if like is None else recipe_of(like, settings)
     if readings is not None:
-        named = Sources(readings=readings, bins=bins, emptyings=emptyings, timezone=timezone, map=tuple(map or ()))
+        named = Sources(
+            readings=readings, bins=bins, emptyings=emptyings, weather=weather, timezone=timezone, map=tuple(map or ())
+        )
     elif repeated is not None:
         named = repeated.sources
     else:
         raise typer.BadParameter("Name what to learn from, or a run to repeat.", param_hint="--readings or --like")
-    history = read_history(named.readings, named.bins, named.emptyings, named.timezone, [*named.map])
+    history = read_history(named.readings, named.bins, named.emptyings, named.weather, named.timezone, [*named.map])
     if repeated is None:
         how = read_model_settings(given, settings.country).model_dump()
         chosen = {"name": name, "until": until, "evaluate": not no_scores, "against": NAMES, "seed": seed}
@@ -111,7 +114,7 @@ def fit(
 
 def _shown(named: Sources) -> Sources:
     """The same places with whole paths and without passwords."""
-    places = named.model_dump(include={"readings", "bins", "emptyings"}, exclude_none=True)
+    places = named.model_dump(include={"readings", "bins", "emptyings", "weather"}, exclude_none=True)
     return named.model_copy(update={name: source_of(place) for name, place in places.items()})
 
 

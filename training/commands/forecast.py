@@ -8,7 +8,7 @@ import typer
 from data.console import check_outputs, example
 from data.progress import working
 from data.settings import read_settings
-from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, ReadingsAt, Zone
+from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, ReadingsAt, WeatherAt, Zone
 from training.commands.reading import read_history
 
 EXAMPLE = example(
@@ -22,6 +22,7 @@ def forecast(
     out: Annotated[Path, typer.Option(help="The forecasts: .parquet, .csv or .csv.gz.")],
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     model: Annotated[
         str, typer.Option(help="champion | challenger | version:N | a folder | baseline:NAME")
     ] = "champion",
@@ -40,7 +41,7 @@ def forecast(
     check_outputs(out)
     check_model(model)
     asked = read_windows(windows, timezone=timezone)
-    history = read_history(readings, bins, emptyings, timezone, map)
+    history = read_history(readings, bins, emptyings, weather, timezone, map)
     with working("Forecasting") as say:
         forecaster = resolve(model, name, history, asked["as_of"].min(), read_settings())
         say(f"{len(asked):,} windows")

@@ -9,7 +9,7 @@ from data.console import example
 from data.errors import BrimcastError
 from data.progress import working
 from data.settings import Settings, read_settings
-from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, Zone, time_of
+from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, WeatherAt, Zone, time_of
 from training.commands.reading import read_history, source_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def monitor(
     ] = None,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     at: Annotated[
         pd.Timestamp | None,
         typer.Option(
@@ -59,7 +60,7 @@ def monitor(
     settings, rule = read_settings(), read_monitor_settings()
     source = settings.store if readings is None else readings
     model = load_model(local_copy(name, CHAMPION, settings)[0])
-    heard = read_history(source, bins, emptyings, timezone, map)
+    heard = read_history(source, bins, emptyings, weather, timezone, map)
     of_store = is_store(source)
     if at is None:
         at = pd.Timestamp.now("UTC").as_unit("us") if of_store else heard.readings.frame["received_at"].max()

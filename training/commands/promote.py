@@ -9,7 +9,7 @@ from data.console import example
 from data.errors import BrimcastError, InputError
 from data.progress import working
 from data.settings import Settings, read_settings
-from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, Zone
+from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, WeatherAt, Zone
 from training.commands.reading import read_history, source_of
 
 EXAMPLE = example(
@@ -25,6 +25,7 @@ def promote(
     ] = None,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     weeks: Annotated[float | None, typer.Option(help="Of the newest weeks, at most so many. [default: 4]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Promote whatever the rule says; needs a --reason.")] = False,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why by force; is recorded.")] = None,
@@ -54,7 +55,7 @@ def promote(
         return
     judged = champion is not None and (readings is not None or not force)
     source = _source(readings, settings) if judged else None
-    history = None if source is None else read_history(source, bins, emptyings, timezone, map)
+    history = None if source is None else read_history(source, bins, emptyings, weather, timezone, map)
     with working("Judging") as say:
         decision = decide(
             challenger,

@@ -11,14 +11,19 @@ if TYPE_CHECKING:
 
 
 def read_history(
-    readings: str, bins: str | None, emptyings: str | None, timezone: str | None, pairs: list[str] | None
+    readings: str,
+    bins: str | None,
+    emptyings: str | None,
+    weather: str | None,
+    timezone: str | None,
+    pairs: list[str] | None,
 ) -> History:
     """Read, clean and say on stderr what was set aside."""
     from data.sources import read_mapping
     from training.inputs import read_history as read
 
     with working("Reading"):
-        heard = read(readings, bins, emptyings, timezone=timezone, mapping=read_mapping(pairs or []))
+        heard = read(readings, bins, emptyings, weather, timezone=timezone, mapping=read_mapping(pairs or []))
     for text in heard.notes:
         note(text)
     return heard.history

@@ -18,6 +18,7 @@ from training.arguments import (
     Name,
     ReadingsAt,
     To,
+    WeatherAt,
     Zone,
     duration_of,
     risks_of,
@@ -37,6 +38,7 @@ def replay(
     start: From,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     to: To = None,
     rounds: Annotated[
         str, typer.Option(metavar="DAYS", help="When bins can be emptied, at 6 local time: daily, or mon,wed,fri.")
@@ -85,7 +87,7 @@ def replay(
             raise typer.BadParameter("Name either --rounds or --visits.", param_hint="--visits")
         trucks = Rounds(visits=read_visits(visits, timezone=timezone))
     settings = read_settings(country=country)
-    history = read_history(readings, bins, emptyings, timezone, map)
+    history = read_history(readings, bins, emptyings, weather, timezone, map)
     check_start(history, start, learns=True)
     forecasters: dict[str, Forecaster] = {}
     with working("Preparing") as say:

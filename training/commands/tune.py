@@ -13,7 +13,19 @@ from data.console import check_outputs, example
 from data.outputs import whole
 from data.progress import counting, working
 from data.settings import read_settings
-from training.arguments import NAME, BinsAt, Country, EmptyingsAt, Map, Name, ReadingsAt, Zone, duration_of, time_of
+from training.arguments import (
+    NAME,
+    BinsAt,
+    Country,
+    EmptyingsAt,
+    Map,
+    Name,
+    ReadingsAt,
+    WeatherAt,
+    Zone,
+    duration_of,
+    time_of,
+)
 from training.commands.reading import read_history, source_of
 
 if TYPE_CHECKING:
@@ -34,6 +46,7 @@ def tune(
     readings: ReadingsAt,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
+    weather: WeatherAt = None,
     until: Annotated[
         pd.Timestamp | None,
         typer.Option(parser=time_of, metavar="TIME", help="Search only in what was heard by then."),
@@ -76,7 +89,7 @@ def tune(
     began = time.monotonic()
     settings = read_settings(country=country)
     base = read_model_settings(start, settings.country)
-    past, _ = known_by(read_history(readings, bins, emptyings, timezone, map), until)
+    past, _ = known_by(read_history(readings, bins, emptyings, weather, timezone, map), until)
     with working("Preparing") as say:
         *course, last = rolling_folds(past, None, folds + 1, np.random.default_rng(seed), say)
     quick = base.model_copy(update={"examples": min(examples, base.examples)})
