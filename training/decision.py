@@ -76,7 +76,7 @@ class Decision:
             return []
         met = self.verdict
         all_, *slices = met.slices.to_dict("records")
-        sure = f" (surely {all_['low'] - 1:+.1%} to {all_['high'] - 1:+.1%})" if np.isfinite(all_["low"]) else ""
+        sure = f", surely {all_['low'] - 1:+.1%} to {all_['high'] - 1:+.1%}" if np.isfinite(all_["low"]) else ""
         told = (
             f"On {all_['n']:,.0f} windows of {all_['bins']:.0f} bins from {met.start:%Y-%m-%d} to {met.end:%Y-%m-%d}, "
             f"by {met.judged[0]} against {met.judged[1]}: {_crps(all_)}{sure}; 80% intervals hold {all_['cover']:.0%} "

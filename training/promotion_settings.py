@@ -28,7 +28,9 @@ class PromotionSettings(BaseSettings):
     stream_bins: int = Field(default=20, ge=0, description="and of each stream at least so many, where it has them")
     new_bins: int = Field(default=60, ge=0, description="bins asked a second time as if they were new")
     replay_bins: int = Field(default=100, ge=0, description="bins collected from in the replay")
-    replay_margin: float = Field(default=0.0, ge=0, description="no surely more emptyings at equal overflow than this")
+    replay_margin: float = Field(
+        default=0.1, ge=0, description="no more emptyings at equal overflow than this, nor surely any more"
+    )
     draws: int = Field(default=1000, ge=100, description="of the bootstrap")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of each bound; of the slices' all together")
     least_blocks: int = Field(default=10, ge=2, description="bin-weeks that a slice needs to be judged by")
@@ -38,6 +40,9 @@ class PromotionSettings(BaseSettings):
     )
     slice_margin: float = Field(default=0.02, ge=0, description="no slice surely worse than by this")
     coverage: tuple[float, float] = Field(default=(0.74, 0.86), description="band of what the 80% interval holds")
+    stream_coverage: tuple[float, float] = Field(
+        default=(0.68, 0.92), description="band that no stream is surely outside"
+    )
     p_full_error: float = Field(
         default=0.05, ge=0, description="p_full off by at most this, in the mean over forecasts"
     )

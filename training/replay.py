@@ -56,11 +56,13 @@ class Comparison:
 class Replay:
     """What became of b bins in w weeks under p policies.
 
-    points: family and parameter of each policy; hours (b, w): seen of each bin and week; emptyings, overflow_h and
-    fill_pct (p, b, w): how often emptied, hours at full_pct or above, and the sum of the fills at pick-up.
+    bin_ids, streams (b,); points: family and parameter of each policy; hours (b, w): seen of each bin and week;
+    emptyings, overflow_h and fill_pct (p, b, w): how often emptied, hours at full_pct or above, and the sum of the
+    fills at pick-up.
     """
 
     bin_ids: np.ndarray
+    streams: np.ndarray
     points: pd.DataFrame
     hours: np.ndarray
     emptyings: np.ndarray
@@ -87,6 +89,12 @@ class Replay:
         frame = pd.DataFrame({name: column.to_numpy()[p] for name, column in self.points.items()})
         frame = frame.assign(bin_id=self.bin_ids[b], week=w, hours=self.hours[b, w], emptyings=count)
         return frame.assign(overflow_h=self.overflow_h.ravel(), fill_pct=fill)[frame["hours"] > 0]
+
+    def of_stream(self, stream: str) -> Replay:
+        """The bins of one stream alone."""
+        mine = self.streams == stream
+        parts = (values[:, mine] for values in (self.emptyings, self.overflow_h, self.fill_pct))
+        return Replay(self.bin_ids[mine], self.streams[mine], self.points, self.hours[mine], *parts)
 
     def needed(self, name: str, *, excess_h: tuple[float, float] = EXCESS_H) -> float:
         """Emptyings per bin-week of rule `name`, mean over the overflows of `against`. Raises KeyError."""
@@ -188,7 +196,8 @@ def replay(
         {"family": [SCHEDULE, *(p.family for p in policies)], "parameter": [np.nan, *(p.parameter for p in policies)]}
     )
     emptyings, overflow_h, fill_pct = (np.stack(parts) for parts in zip(*outcomes, strict=True))
-    return Replay(stage.scene.bin_ids, points, stage.hours, emptyings, overflow_h, fill_pct)
+    streams = history.bins.unique["stream"].reindex(stage.scene.bin_ids).fillna("mixed").to_numpy(object)
+    return Replay(stage.scene.bin_ids, streams, points, stage.hours, emptyings, overflow_h, fill_pct)
 
 
 def follow(policy: Policy, scene: Scene, usual_h: np.ndarray, open_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from training.policies import ALWAYS, DAYS, FORESIGHT, OWN_DAYS, THRESHOLD, WEEK
 from training.replay import EXCESS_H, SCHEDULE, Replay
 
 REFERENCES = (THRESHOLD, DAYS, OWN_DAYS, WEEKDAY, SCHEDULE)
+COLUMNS = ["emptyings", *(f"vs {reference}" for reference in REFERENCES)]
 RANGE = f"{EXCESS_H[0]:g} to {EXCESS_H[1]:g}"
 SHOWN_H = 6.0
 LEGEND = (
@@ -25,26 +26,28 @@ LEGEND = (
 def equal_overflow(result: Replay) -> pd.DataFrame:
     """A row a rule: emptyings per bin-week at equal overflow, and against each reference, as texts."""
     rules = [name for name in dict.fromkeys(result.points["family"]) if name not in (SCHEDULE, ALWAYS)]
-    rows = {
-        name: {"emptyings": f"{result.needed(name):.2f}"}
-        | {f"vs {ref}": _against(result, name, ref) for ref in REFERENCES if ref != name}
-        for name in rules
+    return pd.DataFrame.from_dict({name: _row(result, name) for name in rules}, orient="index", columns=COLUMNS)
+
+
+def by_stream(result: Replay, forecasters: Sequence[str]) -> pd.DataFrame:
+    """A row a forecaster and stream, as `equal_overflow`."""
+    parts = {
+        (name, stream): _row(result.of_stream(stream), name)
+        for name in forecasters
+        for stream in sorted(set(result.streams))
     }
-    columns = ["emptyings", *(f"vs {ref}" for ref in REFERENCES)]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).fillna("-")
+    return pd.DataFrame.from_dict(parts, orient="index", columns=COLUMNS)
 
 
 def replay_text(result: Replay, forecasters: Sequence[str]) -> str:
     """Emptyings at equal overflow, then the policies of most interest one by one."""
     shown = result.frontier[result.frontier["family"].isin([SCHEDULE, ALWAYS, FORESIGHT, *forecasters])]
     points = shown.rename(columns={"family": "policy", "emptyings": "emptyings/week", "overflow_h": "overflow h/week"})
-    return "\n\n".join(
-        [
-            f"{LEGEND}\n{equal_overflow(result).to_string()}",
-            "Per bin and week, and the fill at pick-up, percent:\n"
-            + points.to_string(index=False, na_rep="-", float_format="{:.2f}".format),
-        ]
-    )
+    parts = [f"{LEGEND}\n{equal_overflow(result).to_string()}"]
+    if len(set(result.streams)) > 1:
+        parts.append(f"By stream:\n{by_stream(result, forecasters).to_string()}")
+    numbers = points.to_string(index=False, na_rep="-", float_format="{:.2f}".format)
+    return "\n\n".join([*parts, f"Per bin and week, and the fill at pick-up, percent:\n{numbers}"])
 
 
 def replay_page(result: Replay, forecasters: Sequence[str], title: str) -> str:
@@ -113,6 +116,10 @@ def frontier_chart(result: Replay, forecasters: Sequence[str]) -> Card:
         f"hours more. The schedule as it was: {was['emptyings']:.2f} emptyings, {was['overflow_h']:.2f} hours."
     )
     return Card("Emptyings against overflow", drawing.svg(plane, parts, words), words)
+
+
+def _row(result: Replay, name: str) -> list[str]:
+    return [f"{result.needed(name):.2f}", *(_against(result, name, ref) if ref != name else "-" for ref in REFERENCES)]
 
 
 def _against(result: Replay, name: str, reference: str) -> str:

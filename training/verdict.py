@@ -135,8 +135,8 @@ def _slice(row: Mapping, settings: PromotionSettings) -> Check:
 
 def _coverage(row: Mapping, settings: PromotionSettings) -> Check:
     """Of all windows by what was found; of a stream, with few windows, only where it is surely outside."""
-    low, high = settings.coverage
     surely = row["slice"] == "stream"
+    low, high = settings.stream_coverage if surely else settings.coverage
     most, least = (row["cover_high"], row["cover_low"]) if surely else (row["cover"], row["cover"])
     inside = not np.isfinite(most) or (most >= low and least <= high)
     before, now = (max(low - row[name], row[name] - high, 0.0) for name in ("cover_before", "cover"))
@@ -164,15 +164,16 @@ def _p_full(ours: pd.DataFrame, theirs: pd.DataFrame, settings: PromotionSetting
 
 def _replay(found: Replay | str, settings: PromotionSettings) -> Check:
     """Emptyings per bin-week at equal overflow; what could not be replayed speaks against nobody, and is told."""
-    limit = f"not surely > {settings.replay_margin:+.0%}"
+    limit = f"<= {settings.replay_margin:+.0%}, not surely > 0%"
     if isinstance(found, str):
         nothing = (np.nan,) * 5
         return Check("replay", "emptyings a week", 0, *nothing, limit, True, f"Not replayed: {found}")
     change = found.against(CHALLENGER, CHAMPION)
-    passed = not change.low > settings.replay_margin
+    surely = change.low > 0
+    passed = not surely and not change.estimate > settings.replay_margin
     weeks = round(float(found.hours.sum()) / WEEK_H)
     words = f"by replay {change.estimate:+.1%} emptyings at equal overflow, on {weeks:,} bin-weeks"
-    words += "" if passed else f", surely more (at least {change.low:+.1%})"
+    words += f", surely more (at least {change.low:+.1%})" if surely else ""
     return Check(
         "replay", "emptyings a week", weeks, found.needed(CHAMPION), found.needed(CHALLENGER), change.estimate,
         change.low, change.high, limit, passed, words,

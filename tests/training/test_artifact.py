@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import pickletools
 import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from data.errors import InputError
+from training import artifact
 from training.model import FillModel
 
 
@@ -168,3 +170,21 @@ def test_boosters_of_other_features_are_refused(folder: Path) -> None:
     described = json.loads((folder / "model.json").read_text())
     change(folder, features=described["features"][::-1])
     assert "other features" in refused(folder)
+
+
+def test_digests_are_those_that_sha256sum_checks(saved: Path) -> None:
+    lines = artifact.sha256_lines(saved)
+    done = subprocess.run(["sha256sum", "-c", "--quiet"], cwd=saved, input=lines, text=True, check=False)
+    assert done.returncode == 0
+    assert len(lines.splitlines()) == len([path for path in saved.rglob("*") if path.is_file()])
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, "c0ffee"), (1, "c0ffee+changes"), (128, "c0ffee")])
+def test_the_commit_says_whether_files_differ_from_it(monkeypatch: pytest.MonkeyPatch, code: int, told: str) -> None:
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, code if "diff" in words else 0, stdout="c0ffee\n")
+
+    monkeypatch.setattr(artifact, "_git", git)
+    assert artifact.git_commit() == told
+    monkeypatch.setattr(artifact, "_git", lambda *_: None)
+    assert artifact.git_commit() is None

@@ -117,6 +117,15 @@ def test_intervals_outside_their_band_are_refused() -> None:
     assert any("outside 74% to 86%" in words for words in told.reasons), told.reasons
 
 
+def test_a_streams_intervals_are_refused_where_they_are_surely_outside_a_wider_band() -> None:
+    ours = scores(1.8)
+    for share, passes in ((0.9, True), (0.97, False)):
+        some = np.random.default_rng(3).uniform(size=len(ours)) < share
+        told = verdict(ours.assign(cover80=np.where(ours["stream"] == "glass", some, ours["cover80"])), scores(2))
+        assert ("surely outside 68% to 92%" not in "".join(told.reasons)) == passes
+        assert told.promoted == passes
+
+
 def test_intervals_no_further_outside_than_the_champions_pass() -> None:
     assert verdict(scores(1.8, cover80=0.69), scores(2, cover80=0.685)).promoted
 
@@ -127,13 +136,14 @@ def test_probabilities_that_are_off_are_refused_unless_the_champions_are_as_well
     assert verdict(scores(1.8, off=0.2), scores(2, off=0.2)).promoted
 
 
-def test_a_challenger_that_surely_needs_more_emptyings_is_refused() -> None:
+def test_a_challenger_that_needs_more_emptyings_surely_or_by_far_is_refused() -> None:
     hours = np.full((10, 4), 168.0)
-    told = verdict(scores(1.8), scores(2), Replayed(0.1, 0.02, hours))
+    told = verdict(scores(1.8), scores(2), Replayed(0.05, 0.02, hours))
     assert told.reasons == (
-        "by replay +10.0% emptyings at equal overflow, on 40 bin-weeks, surely more (at least +2.0%)",
+        "by replay +5.0% emptyings at equal overflow, on 40 bin-weeks, surely more (at least +2.0%)",
     )
-    assert verdict(scores(1.8), scores(2), Replayed(0.1, -0.02, hours)).promoted
+    assert not verdict(scores(1.8), scores(2), Replayed(0.12, -0.3, hours)).promoted
+    assert verdict(scores(1.8), scores(2), Replayed(0.05, -0.02, hours)).promoted
 
 
 def test_what_could_not_be_replayed_is_told_and_speaks_against_nobody() -> None:
