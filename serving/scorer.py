@@ -33,7 +33,10 @@ class Scorer:
             self._see(self._process)
         elif self._every_s and time.monotonic() - self._begun >= self._every_s:
             self._begun = time.monotonic()
-            self._process = self._started()
+            try:
+                self._process = self._started()
+            except OSError as error:
+                log.error("forecasts are not scored: %s", error)
 
     def end(self) -> None:
         """End the process, if there is one."""

@@ -166,7 +166,8 @@ def test_readyz_tells_the_model_and_the_store(service: Any) -> None:
     told = service.ask("GET", "/readyz").json()
     assert told == {"ready": True, "store": {"ok": True, "bins": 2},
                     "model": {"ok": True, "name": "brimcast", "version": "7"},
-                    "forecasts": {"ok": True, "bins": 0}, "registry": {"ok": True}}  # fmt: skip
+                    "forecasts": {"ok": True, "bins": 0}, "registry": {"ok": True},
+                    "scores": {"ok": True, "scored_at": None}}  # fmt: skip
 
 
 def test_the_model_card_names_the_version(service: Any) -> None:
