@@ -28,7 +28,7 @@ class MonitorSettings(BaseSettings):
     surely: float = Field(default=0.01, gt=0, lt=0.5, description="so small a chance of as much among equals")
     silent_surely: float = Field(default=0.05, gt=0, lt=0.5, description="the same of silence: six bins are enough")
     draws: int = Field(default=2000, ge=200, description="of signs, by which that chance is told")
-    silent: float = Field(default=0.1, gt=0, description="share of bin-days without a reading: so much more or less")
+    silent: float = Field(default=0.1, gt=0, description="share of bin-days without a reading: so much more")
     reading_rate: float = Field(default=0.3, gt=0, description="readings a day: so much more or less, as a share")
     emptying_rate: float = Field(default=0.4, gt=0, description="emptyings a day: so much more or less, as a share")
     level_psi: float = Field(default=0.25, gt=0, description="population stability index of the levels read")

@@ -169,7 +169,7 @@ def drift_checks(
     well counts.
     """
     limits = {
-        "silent": (settings.silent, f"within {settings.silent:.0%} of all days"),
+        "silent": (settings.silent, f"at most {settings.silent:.0%} of all days more"),
         "reading_rate": (settings.reading_rate, f"within {settings.reading_rate:.0%}"),
         "emptying_rate": (settings.emptying_rate, f"within {settings.emptying_rate:.0%}"),
         "levels": (settings.level_psi, f"index below {settings.level_psi:g}"),
@@ -212,18 +212,26 @@ def new_bins_check(model: FillModel, history: History, start: pd.Timestamp, sett
 
 
 def _drift_check(against: dict[str, Change], limit: float, limit_words: str, settings: MonitorSettings) -> Check:
-    """One habit against every span: it drifted where it differs from all of them, surely and by more than `limit`."""
-    change = next(iter(against.values()))
-    surely = settings.silent_surely if change.habit == "silent" else settings.surely
-    title, unit, shape = TITLES[change.habit]
-    if change.bins < settings.least_bins or np.isnan(change.size):
-        said = f"{title}: {change.bins} bins tell of it now and before, too few"
+    """One habit against every span: it drifted where it left all of them one way, surely and by more than `limit`.
+
+    Of silence only more is a drift: sensors that are heard again are none that the model knew worse.
+    """
+    known = {span: c for span, c in against.items() if c.bins >= settings.least_bins and not np.isnan(c.size)}
+    first = next(iter(against.values()))
+    title, unit, shape = TITLES[first.habit]
+    if not known:
+        said = f"{title}: {first.bins} bins tell of it now and before, too few"
         return Check(title, CANNOT_SAY, None, limit_words, said)
-    drifted = [abs(c.size) > limit and c.chance < surely for c in against.values() if not np.isnan(c.size)]
-    told = [f"{shape.format(c.before)} in {span}" for span, c in against.items() if not np.isnan(c.size)]
-    size = f"index {change.size:.2f}" if change.habit == "levels" else f"{change.size:+.0%}"
+    surely = settings.silent_surely if first.habit == "silent" else settings.surely
+    sure = all(c.chance < surely for c in known.values())
+    more = all(c.size > limit for c in known.values())
+    less = first.habit != "silent" and all(c.size < -limit for c in known.values())
+    change = next(iter(known.values()))
+    told = [f"{shape.format(c.before)} in {span}" for span, c in known.items()]
+    size = f"index {change.size:.2f}" if first.habit == "levels" else f"{change.size:+.0%}"
     said = f"{title}: {shape.format(change.now)} {unit} now, {', '.join(told)} ({size}, chance {change.chance:.2g})"
-    return Check(title, RETRAIN if all(drifted) else OK, change.size, limit_words, f"{said}, wanted {limit_words}")
+    outcome = RETRAIN if sure and (more or less) else OK
+    return Check(title, outcome, change.size, limit_words, f"{said}, wanted {limit_words}")
 
 
 def _enough(accuracy: Accuracy, settings: MonitorSettings) -> bool:

@@ -115,6 +115,17 @@ def test_a_city_half_of_whose_bins_fell_silent_says_so(small_history: History, s
     assert outcomes(checks)["reading rate"] != RETRAIN  # of the days on which bins are heard
 
 
+def test_sensors_that_are_heard_again_are_no_drift(small_history: History, split: pd.Timestamp) -> None:
+    frame = small_history.readings.frame
+    heard = (frame["measured_at"] >= split) | (frame["measured_at"].dt.day_of_year % 2 == 0)
+    mended = replace(small_history, readings=Readings(frame[heard].reset_index(drop=True)))
+    at = split + 7 * DAY
+    (silence, *_) = drift_checks(mended.until(at), split, at, RULE, np.random.default_rng(0))
+    assert silence.value is not None
+    assert silence.value < -0.3
+    assert silence.outcome == OK
+
+
 def test_sensors_that_report_less_often_are_drift(small_history: History, split: pd.Timestamp) -> None:
     frame = small_history.readings.frame
     kept = (frame["measured_at"] < split) | (np.arange(len(frame)) % 2 == 0)
