@@ -32,7 +32,7 @@ from training.stage import WEEK_H, Stage
 from training.weekly import Weekly
 
 LEAD = pd.Timedelta(hours=15)
-RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)
+RISKS = (0.003, 0.01, 0.03, 0.08, 0.2)
 EXCESS_H = (0.25, 0.5)
 AT_EXCESS = 6
 SCHEDULE = "schedule"
