@@ -15,6 +15,7 @@ from training.weekly import Weekly, local_offset_h
 
 ALWAYS, DAYS, OWN_DAYS = "every-opportunity", "every-k-days", "own-interval"
 THRESHOLD, WEEKDAY, FORESIGHT = "threshold", "weekday-rate", "foresight"
+TAIL_FROM, LEAST_WIDTH_PCT = 0.05, 0.5
 
 
 class Policy(Protocol):
@@ -113,7 +114,11 @@ class Chances(Protocol):
 
 @dataclass(frozen=True)
 class Forecasts:
-    """The chances that a forecaster sees, asked with what was known when it was decided."""
+    """The chances that a forecaster sees, asked with what was known when it was decided.
+
+    Below 5% the tail above q95 goes on as an exponential that halves from q90 to q95: forecasts end at a few quantiles
+    beyond, and say 0 of bins that do overflow once in fifty times, which policies of little risk must tell apart.
+    """
 
     forecaster: Forecaster
 
@@ -128,7 +133,10 @@ class Forecasts:
             }
         )
         made = self.forecaster.forecast_windows(moment.history, windows)
-        return made["p_full"].to_numpy(float).reshape(at_us.shape)
+        p_full, q90, q95 = (made[name].to_numpy(float) for name in ("p_full", "q90", "q95"))
+        away = np.maximum(np.repeat(moment.full_pct, each) - q95, 0.0)
+        tail = TAIL_FROM * 0.5 ** (away / np.maximum(q95 - q90, LEAST_WIDTH_PCT))
+        return np.maximum(p_full, np.minimum(tail, TAIL_FROM)).reshape(at_us.shape)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from training.stage import WEEK_H, Stage
 from training.weekly import Weekly
 
 LEAD = pd.Timedelta(hours=15)
-RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)
+RISKS = (0.003, 0.01, 0.03, 0.08, 0.2)
 EXCESS_H = (0.25, 0.5)
 AT_EXCESS = 6
 SCHEDULE = "schedule"
@@ -118,7 +118,8 @@ class Replay:
         """
         weights = self._weights(draws, seed)
         ours, theirs = (self._needed(rule, reference, weights, excess_h) for rule in (name, reference))
-        ratio = ours.mean(axis=1) / theirs.mean(axis=1) - 1
+        need = theirs.mean(axis=1)
+        ratio = ours.mean(axis=1) / np.where(need > 0, need, np.nan) - 1
         low, high = interval(ratio[1:, None]) if draws else (np.full(1, np.nan), np.full(1, np.nan))
         return Comparison(float(ratio[0]), float(low[0]), float(high[0]))
 
@@ -137,6 +138,7 @@ class Replay:
             if rule not in names:
                 raise KeyError(f"{rule} was not replayed, only {', '.join(dict.fromkeys(names))}")
         seen = np.einsum("db,bw,dw->d", weights[0], self.hours, weights[1], optimize=True) / WEEK_H
+        seen = np.where(seen > 0, seen, np.nan)  # a draw of few bins may have been seen in none of its weeks
 
         def per_week(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
             return np.einsum("db,pbw,dw->dp", weights[0], values[rows], weights[1], optimize=True) / seen[:, None]

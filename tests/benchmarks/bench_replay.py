@@ -39,7 +39,7 @@ from training.settings import ModelSettings
 FIRST_SEED = 11
 TEST_SHARE = 0.4
 AHEAD_DAYS = 5  # the oracle foretells up to the end of the city
-RISKS = (0.005, 0.02, 0.06, 0.15)
+RISKS = (0.003, 0.015, 0.05, 0.15)
 SETTINGS: dict[str, dict[str, Any]] = {
     "daily, 15 h lead": {},
     "daily, 24 h lead": {"lead": pd.Timedelta(hours=24)},

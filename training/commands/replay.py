@@ -49,7 +49,7 @@ def replay(
     lead: Annotated[str, typer.Option(metavar="DURATION", help="How long before a round it is decided.")] = "15h",
     risks: Annotated[
         str, typer.Option(metavar="LIST", help="Empty where the risk to be full before the next round exceeds this.")
-    ] = "0.01,0.02,0.05,0.1,0.2",
+    ] = "0.003,0.01,0.03,0.08,0.2",
     model: Annotated[
         list[str] | None,
         typer.Option(help="champion | version:N | a folder | baseline:NAME, repeatable. [default: one fitted here]"),
