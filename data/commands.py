@@ -46,6 +46,28 @@ def simulate(
     typer.echo(f"Wrote {out}: {', '.join(sorted(str(p.relative_to(out)) for p in out.rglob('*') if p.is_file()))}")
 
 
+@app.command(epilog=example("brimcast data teach --out detector.txt"), hidden=True)
+def teach(
+    out: Path = typer.Option(..., "--out", metavar="FILE", help="Where the detector's trees go."),
+    cities: int = typer.Option(96, "--cities", min=1, help="How many simulated cities it learns from."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same detector."),
+    readings: str | None = typer.Option(None, "--readings", metavar="FILE|URL", help="And from these readings,"),
+    bins: str | None = BINS,
+    emptyings: str | None = EMPTYINGS,
+) -> None:
+    """Teach the detector of emptyings anew; it ships as data/detector.txt."""
+    import numpy as np
+
+    from data.inputs import read_inputs
+    from data.progress import working
+    from data.teaching import teach as taught
+
+    check_outputs(out)
+    with working(f"Teaching the detector on {cities:,} cities"):
+        reported = read_inputs(readings, bins, emptyings).history if readings is not None else None
+        taught(cities, np.random.default_rng(seed), reported).save_model(out)
+
+
 @app.command(epilog=example("brimcast data check --readings readings.csv --bins bins.csv --rejected rejected.csv"))
 def check(
     readings: str = READINGS,

@@ -73,6 +73,7 @@ def find_emptyings(history: History) -> Emptyings:
             "fill_before_pct": cycles.before[at] / MILLI,
             "fill_after_pct": s.fill[at] / MILLI,
             "source": "detected",
+            "probability": cycles.probability[at],
             "last_full": _utc(s.measured[at - 1]),
         }
     )

@@ -61,7 +61,7 @@ def describe(
     some = s.last >= 0
     if not len(s.seq):  # nothing at all is known: one reading that no row owns keeps the indices valid
         s = Sequences(s.offsets, np.zeros(1, int), as_of[:1], as_of[:1], np.zeros(1, dtype=np.int64))
-        cycles = Cycles(s, *(np.zeros(1, dtype=kind) for kind in (bool, bool, np.int64, np.int64)))
+        cycles = Cycles(s, *(np.zeros(1, dtype=kind) for kind in (bool, bool, np.int64, np.int64, float)))
     expected = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
     measured = np.where(some, s.measured[end], as_of)
     levels = _levels(cycles, end, some, expected)
