@@ -14,10 +14,11 @@ from data.city_settings import CitySettings
 from data.cycles import drops_of
 from data.drops import FEATURES
 from data.history import History
-from data.sequences import Archive, microseconds, search
+from data.sequences import HOUR_US, Archive, microseconds, search
 from data.simulation import simulate
 
 CITY_BINS = 40
+WEEK_DAYS = 7.0
 TREES, LEAVES = 120, 15
 STRANGERS = 0.3
 """So many drops get another's habit, lest the detector believes that trucks come on time everywhere."""
@@ -53,16 +54,27 @@ def grow(features: np.ndarray, emptied: np.ndarray, rng: np.random.Generator) ->
 def _lesson(history: History, emptied: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Features of a history's drops, and whether an emptying lies between the readings around, give or take one."""
     archive = Archive.of(history)
-    always = np.full(len(archive.bin_ids), np.iinfo(np.int64).max // 2)
-    s, drops = drops_of(archive.sequences(archive.bin_ids.to_numpy(), always, None))
+    last = int(archive.heard.max())
+    weeks = np.arange(last, archive.measured.min(), -int(WEEK_DAYS * 24 * HOUR_US))
+    # Whole, and cut into weeks: little is known of a new bin, and at the beginning of what a forecast looks at.
+    parts = [(np.array([last]), None), (weeks, WEEK_DAYS)]
+    lessons = [_judged(archive, ends, days, emptied) for ends, days in parts]
+    features, hits = (np.concatenate(part) for part in zip(*lessons, strict=True))
+    return features, hits
+
+
+def _judged(
+    archive: Archive, ends: np.ndarray, days: float | None, emptied: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_lesson`, of every bin's `days` before each of `ends` (microseconds)."""
+    bin_ids = np.repeat(archive.bin_ids.to_numpy(), len(ends))
+    s, drops = drops_of(archive.sequences(bin_ids, np.tile(ends, len(archive.bin_ids)), days))
     emptied = emptied.sort_values(["bin_id", "emptied_at"])
     ids, moments = emptied["bin_id"].to_numpy(), microseconds(emptied["emptied_at"])
-    low, high = (np.searchsorted(ids, archive.bin_ids.to_numpy(), side=side) for side in ("left", "right"))
+    low, high = (np.searchsorted(ids, bin_ids, side=side) for side in ("left", "right"))
     seq = s.seq[drops.at]
     begin = np.maximum(drops.at - 2, s.offsets[:-1][seq])
-    first, last = (
-        search(moments, low[seq], high[seq], s.measured[at], right=True) for at in (begin, drops.at + 1)
-    )
+    first, last = (search(moments, low[seq], high[seq], s.measured[at], right=True) for at in (begin, drops.at + 1))
     return drops.features, last > first
 
 
