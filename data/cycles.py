@@ -98,9 +98,8 @@ def _before(s: Sequences) -> tuple[np.ndarray, np.ndarray]:
     past = [s.lag(x, k, -FAR) for k in (1, 2, 3)]
     # With two readings before, the lower; with one, that one.
     before = np.where(past[2] > -FAR, _median3(*past), np.where(past[1] > -FAR, np.minimum(past[0], past[1]), past[0]))
-    step1 = t - s.lag(t, 1, 0)
-    step2 = s.lag(step1, 1, 0)
-    daily = (step1 >= DAILY_STEP_H * HOUR_US) & (step2 >= DAILY_STEP_H * HOUR_US) & (past[1] > -FAR)
+    long = (t - s.lag(t, 1, 0) >= DAILY_STEP_H * HOUR_US) & (past[0] > -FAR)
+    daily = long & (s.lag(long, 1, True) | (past[1] == -FAR))
     return np.where(daily, past[0], before), daily
 
 
