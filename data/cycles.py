@@ -47,6 +47,8 @@ class Cycles:
     known (n,)         microseconds: when the emptying before this reading was known; only where `begins`
     before (n,)        thousandths of a percent: the level before it; only where `begins`
     probability (n,)   that it happened; only where `begins`, NaN where it was reported
+    fell (n,)          bool: the first reading after a clear fall that is no emptying, but an echo, a moved sensor,
+                       settled content: the readings before it say nothing of the level after
     """
 
     sequences: Sequences
@@ -55,11 +57,17 @@ class Cycles:
     known: np.ndarray
     before: np.ndarray
     probability: np.ndarray
+    fell: np.ndarray
+
+    @property
+    def breaks(self) -> np.ndarray:
+        """(n,) bool: readings that do not go on from the one before: after an emptying or a fall, or the first."""
+        return self.begins | self.fell | self.sequences.is_first
 
     @property
     def cycle(self) -> np.ndarray:
-        """(n,) a number for each fill cycle, distinct over all sequences."""
-        return np.cumsum(self.begins | self.sequences.is_first)
+        """(n,) a number for each run of readings between breaks, distinct over all sequences."""
+        return np.cumsum(self.breaks)
 
 
 def find_cycles(sequences: Sequences, reports: Reports | None = None) -> Cycles:
@@ -111,12 +119,14 @@ def _seen(s: Sequences, next_heard: np.ndarray) -> Cycles:
     probability = np.where(begins, DAILY_PROBABILITY, np.nan)
     probability[drops.at] = likely = probabilities(drops.features)
     begins[drops.at] = likely >= np.where(drops.clear, MIN_PROBABILITY, MIN_PROBABILITY_SMALL)
+    fell = np.zeros(len(begins), dtype=bool)
+    fell[drops.at] = drops.clear & ~begins[drops.at]
     known = s.heard.copy()
     after = drops.at + 1
     known[drops.at] = np.maximum(known[drops.at], np.where(drops.later, next_heard[after], s.heard[after]))
     for k in (1, 2, 3):  # a late reading before the drop was needed to see it
         known = np.maximum(known, s.lag(s.heard, k, 0))
-    return Cycles(s, begins, np.zeros(len(begins), dtype=bool), known, before, probability)
+    return Cycles(s, begins, np.zeros(len(begins), dtype=bool), known, before, probability, fell)
 
 
 def _join(cycles: Cycles, reports: Reports) -> Cycles:
@@ -139,6 +149,7 @@ def _join(cycles: Cycles, reports: Reports) -> Cycles:
     begins[where[inside]] = True
     reported[where[inside]] = True
     probability[where[inside]] = np.nan
+    fell = cycles.fell & ~begins
     known[where[inside]] = reports.heard[inside]
     of_inside = where[inside]
     before[of_inside] = s.fill[np.where(of_inside > low[inside], of_inside - 1, of_inside)]
@@ -146,7 +157,7 @@ def _join(cycles: Cycles, reports: Reports) -> Cycles:
     last_of_its = np.ones(len(late), dtype=bool)  # of several reports after the last reading, the last
     last_of_its[:-1] = reports.seq[late][1:] != reports.seq[late][:-1]
     late = late[last_of_its]
-    return _append(Cycles(s, begins, reported, known, before, probability), reports, late)
+    return _append(Cycles(s, begins, reported, known, before, probability, fell), reports, late)
 
 
 def _append(cycles: Cycles, reports: Reports, late: np.ndarray) -> Cycles:
@@ -170,5 +181,5 @@ def _append(cycles: Cycles, reports: Reports, late: np.ndarray) -> Cycles:
     )
     return Cycles(
         grown, put(cycles.begins, True), put(cycles.reported, True), put(cycles.known, reports.heard[late]),
-        put(cycles.before, level_before), put(cycles.probability, np.nan),
+        put(cycles.before, level_before), put(cycles.probability, np.nan), put(cycles.fell, False),
     )  # fmt: skip

@@ -48,12 +48,25 @@ def test_noise_and_settling_are_no_emptyings() -> None:
     assert begins([60, 57, 54, 51, 48, 45, 42, 39]) == []
 
 
-def test_a_partial_emptying_is_seen() -> None:
-    assert begins([60, 62, 64, 66, 30, 31, 32]) == [4]
+def test_a_small_emptying_is_seen_where_the_sensor_is_steady() -> None:
+    days = [*range(2, 50, 2)] * 4
+    assert begins([*days, *range(2, 20, 2), 11, 11, 12, 2, 3, 4])[-1] == len(days) + 12
+
+
+def test_a_partial_emptying_is_seen_at_the_hour_at_which_the_bin_is_emptied() -> None:
+    days = [*range(2, 50, 2)] * 10
+    assert begins([*days, 40, 42, 44])[-1] != len(days)
+    assert begins([*days[:-24], *range(40, 88, 2), 30, 32, 34])[-1] == len(days)
+
+
+def test_a_rise_that_returns_is_no_emptying() -> None:
+    days = [*range(2, 50, 2)] * 4
+    held = [*days, 2, 4, 6, 8, 10, 12, 60, 61, 62, 63, 64, 65, 24, 26, 28, 30]
+    assert begins(held) == [24, 48, 72, 96]
 
 
 def test_two_emptyings_in_a_row_are_two() -> None:
-    assert begins([60, 70, 80, 5, 6, 30, 50, 60, 4, 5, 6]) == [3, 8]
+    assert begins([*range(40, 82, 2), 5, 6, *range(8, 60, 2), 4, 5, 6]) == [21, 49]
 
 
 def test_a_daily_bin_is_emptied_at_the_first_low_reading() -> None:
