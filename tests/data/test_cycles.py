@@ -50,7 +50,8 @@ def test_noise_and_settling_are_no_emptyings() -> None:
 
 def test_a_small_emptying_is_seen_where_the_sensor_is_steady() -> None:
     days = [*range(2, 50, 2)] * 4
-    assert begins([*days, *range(2, 20, 2), 11, 11, 12, 2, 3, 4])[-1] == len(days) + 12
+    quiet = [2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 9, 9, 10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 12]
+    assert begins([*days, *quiet, 1, 1, 2, 3])[-1] == len(days) + len(quiet)
 
 
 def test_a_partial_emptying_is_seen_at_the_hour_at_which_the_bin_is_emptied() -> None:
@@ -63,6 +64,13 @@ def test_a_rise_that_returns_is_no_emptying() -> None:
     days = [*range(2, 50, 2)] * 4
     held = [*days, 2, 4, 6, 8, 10, 12, 60, 61, 62, 63, 64, 65, 24, 26, 28, 30]
     assert begins(held) == [24, 48, 72, 96]
+
+
+def test_a_fall_that_is_no_emptying_parts_the_readings_all_the_same() -> None:
+    days = [*range(2, 50, 2)] * 4
+    cycles = find_cycles(sequence([*days, 2, 4, 6, 8, 10, 12, 60, 61, 62, 63, 64, 65, 24, 26, 28, 30]))
+    assert np.flatnonzero(cycles.fell).tolist() == [108]
+    assert (cycles.cycle[108] - cycles.cycle[107], cycles.begins[108]) == (1, False)
 
 
 def test_two_emptyings_in_a_row_are_two() -> None:
