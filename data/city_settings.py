@@ -154,8 +154,8 @@ class CitySettings(BaseModel):
 
     @field_validator(
         "event_hours", "event_factor", "visit_hours", "partial_stays", "spike_pct", "gap_hours", "stuck_hours",
-        "erratic_hours", "erratic_draws_per_day", "erratic_pct", "revised_hours", "late_hours", "echo_hours", "echo_pct",
-        "moved_pct", "compaction_share",
+        "erratic_hours", "erratic_draws_per_day", "erratic_pct", "revised_hours", "late_hours", "echo_hours",
+        "echo_pct", "moved_pct", "compaction_share",
     )  # fmt: skip
     @classmethod
     def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:

@@ -19,6 +19,7 @@ READINGS = typer.Option(
 BINS = typer.Option(None, "--bins", metavar="FILE|URL", help="The bins table; readings of other bins are set aside.")
 EMPTYINGS = typer.Option(None, "--emptyings", metavar="FILE|URL", help="Reported emptyings.")
 TIMEZONE = typer.Option(None, "--timezone", metavar="ZONE", help="The zone of times without an offset: Europe/Prague.")
+TREES = typer.Option(..., "--out", metavar="FILE", help="Where the trees go.")
 OUT = typer.Option(..., "--out", metavar="DIR", help="The folder to write into; made when missing.")
 REJECTED = typer.Option(None, "--rejected", metavar="OUT.csv", help="Write the rows set aside here, with reasons.")
 FOUND = typer.Option(None, "--emptyings", metavar="OUT.csv", help="Write the emptyings found here.")
@@ -48,24 +49,22 @@ def simulate(
 
 @app.command(epilog=example("brimcast data teach --out detector.txt"), hidden=True)
 def teach(
-    out: Path = typer.Option(..., "--out", metavar="FILE", help="Where the detector's trees go."),
+    out: Path = TREES,
     cities: int = typer.Option(96, "--cities", min=1, help="How many simulated cities it learns from."),
-    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same detector."),
-    readings: str | None = typer.Option(None, "--readings", metavar="FILE|URL", help="And from these readings,"),
+    readings: str | None = typer.Option(None, "--readings", metavar="FILE|URL", help="And from these bins' reports."),
     bins: str | None = BINS,
     emptyings: str | None = EMPTYINGS,
 ) -> None:
-    """Teach the detector of emptyings anew; it ships as data/detector.txt."""
+    """Teach the detector of emptyings (data/detector.txt) anew; the same input gives the same trees."""
     import numpy as np
 
     from data.inputs import read_inputs
     from data.progress import working
     from data.teaching import teach as taught
 
-    check_outputs(out)
     with working(f"Teaching the detector on {cities:,} cities"):
         reported = read_inputs(readings, bins, emptyings).history if readings is not None else None
-        taught(cities, np.random.default_rng(seed), reported).save_model(out)
+        taught(cities, np.random.default_rng(0), reported).save_model(out)
 
 
 @app.command(epilog=example("brimcast data check --readings readings.csv --bins bins.csv --rejected rejected.csv"))

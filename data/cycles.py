@@ -75,8 +75,9 @@ def find_cycles(sequences: Sequences, reports: Reports | None = None) -> Cycles:
 
     A fall is an emptying where the detector (`data.detector`) gives it a probability of 0.4 and more, or of 0.75 if it
     is smaller than 15 points. It is judged once: with the second reading after it, never on one alone, or, where that
-    lies far off, when the one after it is heard; later readings never revise it. Bins that report every 12 hours or less often were emptied where a reading lies 20
-    points below the one before. A reported emptying within 3 hours of a seen one is the same.
+    lies far off, when the one after it is heard; later readings never revise it. Bins that report every 12 hours or
+    less often were emptied where a reading lies 20 points below the one before. A reported emptying within 3 hours of
+    a seen one is the same.
     """
     seen = _seen(*_kept(sequences))
     return _join(seen, reports) if reports is not None and len(reports.seq) else seen

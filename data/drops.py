@@ -88,7 +88,8 @@ def describe(s: Sequences, before: np.ndarray, clear: np.ndarray, at: np.ndarray
     columns = (
         level_before, drop, past[:, 0] - x, parted, lowest - highest, np.fmax.reduce(past, axis=1) - lowest, x,
         next1 - x, noise, parted / (noise + LITTLE_NOISE_PCT), drop / (noise + LITTLE_NOISE_PCT),
-        (t[at] - t[at - 1]) / HOUR_US, step / HOUR_US, (t[at + 1] - t[at]) / HOUR_US, np.minimum(age, 2 * STEPS), *habit,
+        (t[at] - t[at - 1]) / HOUR_US, step / HOUR_US, (t[at + 1] - t[at]) / HOUR_US, np.minimum(age, 2 * STEPS),
+        *habit,
     )  # fmt: skip
     return np.stack(columns, axis=1).astype(float).reshape(len(at), len(FEATURES))
 

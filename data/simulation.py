@@ -83,7 +83,7 @@ class Simulation:
     def true_spells(self) -> pd.DataFrame:
         """The truth about faults: bin_id, kind, begins_at, ends_at; by bin and time.
 
-        Kinds of sensors' spells: stuck, erratic, echo, moved. And compaction: the hour in which the content was pressed.
+        Sensors' spells are stuck, erratic, echo or moved; a compaction is the hour in which the content was pressed.
         """
         reports, pressed = self.reports, self.levels.compactions
         of_bins = np.arange(len(self.bins))

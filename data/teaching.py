@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from data.cleaning import clean, clean_bins
 from data.city_settings import CitySettings
+from data.cleaning import clean, clean_bins
 from data.cycles import drops_of
 from data.drops import FEATURES
 from data.history import History
@@ -41,9 +39,10 @@ def grow(features: np.ndarray, emptied: np.ndarray, rng: np.random.Generator) ->
     """A LightGBM booster of (k, 20) `FEATURES` and whether (k,) each drop was an emptying."""
     import lightgbm
 
-    habit = [FEATURES.index(name) for name in ("same_hour", "same_week")]
     mixed, strange = features.copy(), np.flatnonzero(rng.random(len(features)) < STRANGERS)
-    mixed[np.ix_(strange, habit)] = features[np.ix_(rng.permutation(strange), habit)]
+    others = rng.permutation(strange)
+    for name in ("same_hour", "same_week"):
+        mixed[strange, FEATURES.index(name)] = features[others, FEATURES.index(name)]
     how = {
         "objective": "binary", "num_leaves": LEAVES, "learning_rate": 0.1, "min_data_in_leaf": 60, "lambda_l2": 1.0,
         "num_threads": 1, "seed": 0, "deterministic": True, "force_row_wise": True, "verbose": -1,

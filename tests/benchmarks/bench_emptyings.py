@@ -1,8 +1,8 @@
 """How many emptyings are found, and how many of the found are true: python tests/benchmarks/bench_emptyings.py [bins].
 
 On simulated cities, by the level before (of the truth for recall, of what was found for precision), by the sensors'
-noise, step and faults. A found emptying is a true one if fewer than three hours of readings, or at most one reading, lie
-between the two: silence does not count, since in it nobody can tell when. Emptyings with no reading between them are
+noise, step and faults. A found emptying is a true one if at most three hours of readings, or one reading, lie between
+the two: silence does not count, since in it nobody can tell when. Emptyings with no reading between them are
 one. Each is matched once.
 """
 
