@@ -166,7 +166,7 @@ def _append(cycles: Cycles, reports: Reports, late: np.ndarray) -> Cycles:
     s = cycles.sequences
     at = s.offsets[reports.seq[late] + 1]
 
-    def put(values: np.ndarray, new: np.ndarray | bool) -> np.ndarray:
+    def put(values: np.ndarray, new: np.ndarray | bool | float) -> np.ndarray:
         return np.insert(values, at, new)
 
     level_before = np.where(at > s.offsets[reports.seq[late]], s.fill[np.maximum(at - 1, 0)] if len(s.fill) else 0, 0)

@@ -87,14 +87,14 @@ class Simulation:
         """
         reports, pressed = self.reports, self.levels.compactions
         of_bins = np.arange(len(self.bins))
-        kinds = {
+        kinds: dict[str, tuple[NDArray, NDArray, NDArray]] = {
             kind: (of_bins[spells.has], spells.begin_s[spells.has], spells.end_s[spells.has])
             for kind, spells in (("stuck", reports.stuck_spells), ("erratic", reports.erratic_spells))
         } | {
             kind: (offsets.bin_index, offsets.begin_s, offsets.end_s)
             for kind, offsets in (("echo", reports.echoes), ("moved", reports.moves))
         }
-        kinds["compaction"] = pressed.bin_index, pressed.hour * 3600.0, pressed.hour * 3600.0 + 3600.0
+        kinds["compaction"] = pressed.bin_index, 3600 * pressed.hour, 3600 * (pressed.hour + 1)
         frames = [
             pd.DataFrame(
                 {
