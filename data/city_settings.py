@@ -50,6 +50,10 @@ class CitySettings(BaseModel):
     """How much higher fresh deposits lie, as a share of what they come to in the end."""
     settling_hours: PositiveFloat = 12.0
     """Mean time in which they settle."""
+    compactions_per_month: NonNegativeFloat = 0.0
+    """How often somebody presses a bin's content down, in 30 days. The oracle does not know of it."""
+    compaction_share: tuple[float, float] = (0.15, 0.4)
+    """By what share of itself the content then sinks."""
     city_shock_sigma: NonNegativeFloat = 0.15
     neighbourhood_shock_sigma: NonNegativeFloat = 0.12
     bin_shock_sigma: NonNegativeFloat = 0.15
@@ -99,6 +103,13 @@ class CitySettings(BaseModel):
     """How often an erratic sensor finds another echo; half of them are true."""
     erratic_pct: tuple[float, float] = (20.0, 60.0)
     """How far off the others are."""
+    echoes_per_month: NonNegativeFloat = 0.0
+    """How often, in 30 days, a false echo holds for some hours and then returns."""
+    echo_hours: tuple[float, float] = (3.0, 48.0)
+    echo_pct: tuple[float, float] = (20.0, 60.0)
+    moved_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the bins whose sensor is moved once: from then on it sees everything higher or lower by so much."""
+    moved_pct: tuple[float, float] = (10.0, 30.0)
     revised_share: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of the readings heard with a rough value first, and with the right one some hours later."""
     revised_hours: tuple[float, float] = (1.0, 48.0)
@@ -145,7 +156,8 @@ class CitySettings(BaseModel):
 
     @field_validator(
         "event_hours", "event_factor", "visit_hours", "partial_stays", "spike_pct", "gap_hours", "stuck_hours",
-        "erratic_hours", "erratic_draws_per_day", "erratic_pct", "revised_hours", "late_hours",
+        "erratic_hours", "erratic_draws_per_day", "erratic_pct", "revised_hours", "late_hours", "echo_hours",
+        "echo_pct", "moved_pct", "compaction_share",
     )  # fmt: skip
     @classmethod
     def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:

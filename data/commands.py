@@ -22,6 +22,7 @@ WEATHER = typer.Option(
     None, "--weather", metavar="FILE|URL", help="The city's weather, forecast and observed, with issued_at."
 )
 TIMEZONE = typer.Option(None, "--timezone", metavar="ZONE", help="The zone of times without an offset: Europe/Prague.")
+TREES = typer.Option(..., "--out", metavar="FILE", help="Where the trees go.")
 OUT = typer.Option(..., "--out", metavar="DIR", help="The folder to write into; made when missing.")
 REJECTED = typer.Option(None, "--rejected", metavar="OUT.csv", help="Write the rows set aside here, with reasons.")
 FOUND = typer.Option(None, "--emptyings", metavar="OUT.csv", help="Write the emptyings found here.")
@@ -51,6 +52,26 @@ def simulate(
         settings = CitySettings(weather_effect=weather_effect)
         simulate_to(out, bins=bins, days=days, seed=seed, settings=settings)
     typer.echo(f"Wrote {out}: {', '.join(sorted(str(p.relative_to(out)) for p in out.rglob('*') if p.is_file()))}")
+
+
+@app.command(epilog=example("brimcast data teach --out detector.txt"), hidden=True)
+def teach(
+    out: Path = TREES,
+    cities: int = typer.Option(96, "--cities", min=1, help="How many simulated cities it learns from."),
+    readings: str | None = typer.Option(None, "--readings", metavar="FILE|URL", help="And from these bins' reports."),
+    bins: str | None = BINS,
+    emptyings: str | None = EMPTYINGS,
+) -> None:
+    """Teach the detector of emptyings (data/detector.txt) anew; the same input gives the same trees."""
+    import numpy as np
+
+    from data.inputs import read_inputs
+    from data.progress import working
+    from data.teaching import teach as taught
+
+    with working(f"Teaching the detector on {cities:,} cities"):
+        reported = read_inputs(readings, bins, emptyings).history if readings is not None else None
+        taught(cities, np.random.default_rng(0), reported).save_model(out)
 
 
 @app.command(epilog=example("brimcast data check --readings readings.csv --bins bins.csv --rejected rejected.csv"))

@@ -4,14 +4,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data.detector import probabilities
+from data.drops import Drops, find_drops
 from data.sequences import HOUR_US, MILLI, Sequences, search
-from data.spikes import SPIKE_PCT, find_spikes
+from data.spikes import find_spikes
 
-MIN_DROP_PCT = 15.0
 MIN_DROP_DAILY_PCT = 20.0
 DAILY_STEP_H = 12.0
+DAILY_PROBABILITY = 0.98
+MIN_PROBABILITY, MIN_PROBABILITY_SMALL = 0.4, 0.75
 SAME_EMPTYING_H = 3.0
 FAR = np.int64(1) << 40
+NEVER = np.int64(1) << 62
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class Cycles:
     reported (n,)      bool: that emptying was reported
     known (n,)         microseconds: when the emptying before this reading was known; only where `begins`
     before (n,)        thousandths of a percent: the level before it; only where `begins`
+    probability (n,)   that it happened; only where `begins`, NaN where it was reported
+    fell (n,)          bool: the first reading after a clear fall that is no emptying, but an echo, a moved sensor,
+                       settled content: the readings before it say nothing of the level after
     """
 
     sequences: Sequences
@@ -49,66 +56,86 @@ class Cycles:
     reported: np.ndarray
     known: np.ndarray
     before: np.ndarray
+    probability: np.ndarray
+    fell: np.ndarray
+
+    @property
+    def breaks(self) -> np.ndarray:
+        """(n,) bool: readings that do not go on from the one before: after an emptying or a fall, or the first."""
+        return self.begins | self.fell | self.sequences.is_first
 
     @property
     def cycle(self) -> np.ndarray:
-        """(n,) a number for each fill cycle, distinct over all sequences."""
-        return np.cumsum(self.begins | self.sequences.is_first)
+        """(n,) a number for each run of readings between breaks, distinct over all sequences."""
+        return np.cumsum(self.breaks)
 
 
 def find_cycles(sequences: Sequences, reports: Reports | None = None) -> Cycles:
     """Cut sequences into fill cycles at reported emptyings and at those the readings show.
 
-    An emptying is seen between two readings where the median of the three before lies at least 15 points above the
-    readings after (20 for bins that report every 12 hours or less often, on the first low reading). It is decided by
-    the second low reading, or by the median of three, never on one alone, and then never revised by later readings.
-    A reported emptying within 3 hours of a seen one is the same.
+    A fall is an emptying where the detector (`data.detector`) gives it a probability of 0.4 and more, or of 0.75 if it
+    is smaller than 15 points. It is judged once: with the second reading after it, never on one alone, or, where that
+    lies far off, when the one after it is heard; later readings never revise it. Bins that report every 12 hours or
+    less often were emptied where a reading lies 20 points below the one before. A reported emptying within 3 hours of
+    a seen one is the same.
     """
+    seen = _seen(*_kept(sequences))
+    return _join(seen, reports) if reports is not None and len(reports.seq) else seen
+
+
+def drops_of(sequences: Sequences) -> tuple[Sequences, Drops]:
+    """The falls that may be emptyings, in the sequences without spikes and doubtful readings."""
+    kept, next_heard = _kept(sequences)
+    before, daily = _before(kept)
+    return kept, find_drops(kept, before, ~daily, next_heard < NEVER)
+
+
+def _kept(sequences: Sequences) -> tuple[Sequences, np.ndarray]:
+    """Without spikes and doubtful readings; and when the reading after each, such or not, was heard: else `NEVER`."""
     spikes, doubtful = find_spikes(sequences)
-    kept = sequences.where(~(spikes | doubtful))
-    begins, known, before = _seen(kept)
-    return _join(kept, begins, known, before, reports if reports is not None else Reports.none())
+    keep = ~(spikes | doubtful)
+    return sequences.where(keep), sequences.lag(sequences.heard, -1, NEVER)[keep]
 
 
 def _median3(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
 
 
-def _seen(s: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Emptyings seen in the readings: begins, known and before as in `Cycles`."""
+def _before(s: Sequences) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) the level before each reading, and whether its bin reports every 12 hours or less often."""
     x, t = s.fill, s.measured
     past = [s.lag(x, k, -FAR) for k in (1, 2, 3)]
     # With two readings before, the lower; with one, that one.
     before = np.where(past[2] > -FAR, _median3(*past), np.where(past[1] > -FAR, np.minimum(past[0], past[1]), past[0]))
-    next1, next2 = s.lag(x, -1, FAR), s.lag(x, -2, FAR)
-    drop = past[0] - x
-    steepest = (drop > s.lag(drop, 1, -FAR)) & (drop > s.lag(drop, 2, -FAR))
+    long = (t - s.lag(t, 1, 0) >= DAILY_STEP_H * HOUR_US) & (past[0] > -FAR)
+    daily = long & (s.lag(long, 1, True) | (past[1] == -FAR))
+    return np.where(daily, past[0], before), daily
 
-    step1 = t - s.lag(t, 1, 0)
-    step2 = s.lag(step1, 1, 0)
-    daily = (step1 >= DAILY_STEP_H * HOUR_US) & (step2 >= DAILY_STEP_H * HOUR_US) & (past[1] > -FAR)
 
-    least = np.int64(MIN_DROP_PCT * MILLI)
-    two = (before - x >= least) & (before - next1 >= least) & (x - next1 <= drop)
-    two &= np.abs(next1 - x) <= SPIKE_PCT * MILLI
-    three = (before - _median3(x, next1, next2) >= least) & (before - x >= 0.6 * least) & (next2 < FAR)
-    three &= (x - next1 <= drop) & (next1 - next2 <= drop)
-    at_once = past[0] - x >= MIN_DROP_DAILY_PCT * MILLI
-    begins = np.where(daily, at_once, steepest & (two | three) & (drop > 0))
-    heard_next1 = np.maximum(s.heard, s.lag(s.heard, -1, 0))
-    heard_next2 = np.maximum(heard_next1, s.lag(s.heard, -2, 0))
-    known = np.where(daily, s.heard, np.where(two, heard_next1, heard_next2))
+def _seen(s: Sequences, next_heard: np.ndarray) -> Cycles:
+    """Cut at the emptyings seen in the readings; `next_heard` (n,) as `_kept` gives it."""
+    before, daily = _before(s)
+    drops = find_drops(s, before, ~daily, next_heard < NEVER)
+    begins = daily & (before - s.fill >= MIN_DROP_DAILY_PCT * MILLI)
+    probability = np.where(begins, DAILY_PROBABILITY, np.nan)
+    probability[drops.at] = likely = probabilities(drops.features)
+    begins[drops.at] = likely >= np.where(drops.clear, MIN_PROBABILITY, MIN_PROBABILITY_SMALL)
+    fell = np.zeros(len(begins), dtype=bool)
+    fell[drops.at] = drops.clear & ~begins[drops.at]
+    known = s.heard.copy()
+    after = drops.at + 1
+    known[drops.at] = np.maximum(known[drops.at], np.where(drops.later, next_heard[after], s.heard[after]))
     for k in (1, 2, 3):  # a late reading before the drop was needed to see it
         known = np.maximum(known, s.lag(s.heard, k, 0))
-    return begins, known, np.where(daily, past[0], before)
+    return Cycles(s, begins, np.zeros(len(begins), dtype=bool), known, before, probability, fell)
 
 
-def _join(s: Sequences, begins: np.ndarray, known: np.ndarray, before: np.ndarray, reports: Reports) -> Cycles:
+def _join(cycles: Cycles, reports: Reports) -> Cycles:
     """Reported emptyings win: each begins a cycle where none was seen close to it."""
-    reported = np.zeros(len(begins), dtype=bool)
-    if not len(reports.seq):
-        return Cycles(s, begins, reported, known, before)
-    begins, known = begins.copy(), known.copy()
+    s = cycles.sequences
+    begins, reported, known, before, probability = (
+        x.copy() for x in (cycles.begins, cycles.reported, cycles.known, cycles.before, cycles.probability)
+    )
     low, high = s.offsets[reports.seq], s.offsets[reports.seq + 1]
     reach = np.int64(SAME_EMPTYING_H * HOUR_US)
     after = search(s.measured, low, high, reports.emptied, right=False)  # the first reading at or after the report
@@ -122,6 +149,8 @@ def _join(s: Sequences, begins: np.ndarray, known: np.ndarray, before: np.ndarra
     inside = where < high
     begins[where[inside]] = True
     reported[where[inside]] = True
+    probability[where[inside]] = np.nan
+    fell = cycles.fell & ~begins
     known[where[inside]] = reports.heard[inside]
     of_inside = where[inside]
     before[of_inside] = s.fill[np.where(of_inside > low[inside], of_inside - 1, of_inside)]
@@ -129,7 +158,7 @@ def _join(s: Sequences, begins: np.ndarray, known: np.ndarray, before: np.ndarra
     last_of_its = np.ones(len(late), dtype=bool)  # of several reports after the last reading, the last
     last_of_its[:-1] = reports.seq[late][1:] != reports.seq[late][:-1]
     late = late[last_of_its]
-    return _append(Cycles(s, begins, reported, known, before), reports, late)
+    return _append(Cycles(s, begins, reported, known, before, probability, fell), reports, late)
 
 
 def _append(cycles: Cycles, reports: Reports, late: np.ndarray) -> Cycles:
@@ -137,7 +166,7 @@ def _append(cycles: Cycles, reports: Reports, late: np.ndarray) -> Cycles:
     s = cycles.sequences
     at = s.offsets[reports.seq[late] + 1]
 
-    def put(values: np.ndarray, new: np.ndarray | bool) -> np.ndarray:
+    def put(values: np.ndarray, new: np.ndarray | bool | float) -> np.ndarray:
         return np.insert(values, at, new)
 
     level_before = np.where(at > s.offsets[reports.seq[late]], s.fill[np.maximum(at - 1, 0)] if len(s.fill) else 0, 0)
@@ -153,5 +182,5 @@ def _append(cycles: Cycles, reports: Reports, late: np.ndarray) -> Cycles:
     )
     return Cycles(
         grown, put(cycles.begins, True), put(cycles.reported, True), put(cycles.known, reports.heard[late]),
-        put(cycles.before, level_before),
+        put(cycles.before, level_before), put(cycles.probability, np.nan), put(cycles.fell, False),
     )  # fmt: skip

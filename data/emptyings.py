@@ -73,6 +73,7 @@ def find_emptyings(history: History) -> Emptyings:
             "fill_before_pct": cycles.before[at] / MILLI,
             "fill_after_pct": s.fill[at] / MILLI,
             "source": "detected",
+            "probability": cycles.probability[at],
             "last_full": _utc(s.measured[at - 1]),
         }
     )
@@ -117,7 +118,7 @@ def _moments(cycles: Cycles, at: np.ndarray) -> np.ndarray:
     rank[order] = np.arange(len(at))
     habit = habit[rank[wide]] + 0.25
     # Hours since the emptying, if the bin filled since then as it did in the cycle before.
-    begin = np.maximum.accumulate(np.where(cycles.begins | s.is_first, np.arange(len(s.seq)), 0))[at - 1][wide]
+    begin = np.maximum.accumulate(np.where(cycles.breaks, np.arange(len(s.seq)), 0))[at - 1][wide]
     risen = np.maximum(cycles.before[at][wide] - s.fill[begin], 1000)
     hours = np.maximum((low[wide] - s.measured[begin]) / HOUR_US, 1.0)
     since = np.maximum(s.fill[at][wide], 0) / (risen / hours)

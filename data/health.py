@@ -208,7 +208,7 @@ def own_rates(cycles: Cycles, before: np.ndarray) -> tuple[np.ndarray, np.ndarra
     moves seldom and far. Both (m,), zero where nothing is known.
     """
     s, m = cycles.sequences, len(cycles.sequences)
-    inside = ~(cycles.begins | s.is_first) & (s.measured <= before[s.seq])
+    inside = ~cycles.breaks & (s.measured <= before[s.seq])
     inside[1:] &= s.fill[:-1] < RIM_PCT * MILLI  # a full bin tells nothing of what is thrown at it
     rise = np.where(inside, np.diff(s.fill, prepend=0), 0)
     time = np.where(inside, np.diff(s.measured, prepend=0), 0) // 1_000_000

@@ -14,8 +14,31 @@ from data.rounds import Rounds
 BAG_SHAPE = 2.0
 BULKY_SHAPE = 4.0
 """Gamma shapes of the sizes of one deposit."""
+HOURS_PER_MONTH = 720
 BLOCK_HOURS = 720
 """Deposits are drawn in blocks of so many hours, which bounds memory."""
+
+
+@dataclass(frozen=True)
+class Compactions:
+    """Hours (k,), sorted, in which somebody presses the content of bins (k,) down, and the share (k,) that is left."""
+
+    hour: NDArray[np.int64]
+    bin_index: NDArray[np.int64]
+    stays: NDArray[np.float32]
+
+    @classmethod
+    def draw(cls, settings: CitySettings, rng: np.random.Generator) -> Compactions:
+        """Draw them at random, at most one per bin and hour."""
+        chance = settings.compactions_per_month / HOURS_PER_MONTH
+        count = rng.binomial(settings.hours * settings.bins, min(chance, 1.0))
+        hour, bin_index = np.divmod(np.unique(rng.integers(0, settings.hours * settings.bins, count)), settings.bins)
+        stays = 1.0 - rng.uniform(*settings.compaction_share, len(hour))
+        return cls(hour, bin_index, stays.astype(np.float32))
+
+    def where(self, keep: NDArray[np.bool_]) -> Compactions:
+        """Only those where `keep` (k,) holds."""
+        return Compactions(self.hour[keep], self.bin_index[keep], self.stays[keep])
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,7 @@ class Levels:
     after: NDArray[np.float32]
     loose: Grid
     """The part of `level` that will settle, of the same shape."""
+    compactions: Compactions
 
     def at(self, seconds: NDArray[np.int32]) -> Grid:
         """Level of bin j at `seconds[:, j]` after the start: straight lines within an hour, broken by emptyings."""
@@ -93,12 +117,19 @@ def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.ra
     level[0] = rng.uniform(0.0, 60.0, n)
     share = np.float32(settings.settling_share)
     loose = np.zeros_like(level) if share > 0 else np.broadcast_to(np.float32(0), level.shape)
+    emptying = np.full((hours, n), -1, dtype=np.int32)
+    emptying[hour_of, rounds.bin_index] = np.arange(len(part))
+    pressed = Compactions.draw(settings, rng.spawn(1)[0])
+    pressed = pressed.where(emptying[pressed.hour, pressed.bin_index] < 0)
+    presses = np.searchsorted(pressed.hour, np.arange(hours + 1))
     for hour in range(hours):
         now = level[hour]
         change, loosened = changes(settings, now, loose[hour], deposits[hour])
         np.minimum(now + change, ceiling, out=level[hour + 1])
         if share > 0:
             loose[hour + 1] = loose[hour] + loosened
+        p = slice(presses[hour], presses[hour + 1])
+        level[hour + 1, pressed.bin_index[p]] *= pressed.stays[p]
         if bounds[hour] == bounds[hour + 1]:
             continue
         e = slice(bounds[hour], bounds[hour + 1])
@@ -111,9 +142,7 @@ def fill_bins(settings: CitySettings, deposits: Grid, rounds: Rounds, rng: np.ra
         if share > 0:
             stays = np.where(rounds.partial[e], rounds.stays[e], 0.0)
             loose[hour + 1, b] = loose[hour + 1, b] * stays + fresh * share
-    emptying = np.full((hours, n), -1, dtype=np.int32)
-    emptying[hour_of, rounds.bin_index] = np.arange(len(part))
-    return Levels(np.minimum(level, ceiling), emptying, part, before, after, loose)
+    return Levels(np.minimum(level, ceiling), emptying, part, before, after, loose, pressed)
 
 
 def _compound(flow: Grid, mean_pct: float, shape: float, rng: np.random.Generator) -> Grid:

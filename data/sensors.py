@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.city_settings import CitySettings
 from data.levels import Levels
+from data.offsets import Offsets, draw_echoes, draw_moves
 from data.spells import Spells, draw_spells, echoes
 
 JITTER_S = 30
@@ -39,12 +40,16 @@ class Reports:
     """Seconds from measuring until the last version is heard, where a reading is revised."""
     stuck_spells: Spells
     erratic_spells: Spells
+    echoes: Offsets
+    moves: Offsets
 
 
 def report(settings: CitySettings, levels: Levels, rng: np.random.Generator) -> Reports:
     """Measure the levels with all the sensors' faults."""
     # New faults draw from streams at the end, so that a city without them stays the same.
-    clock_rng, noise_rng, spike_rng, stuck_rng, gap_rng, lost_rng, late_rng, erratic_rng, revised_rng = rng.spawn(9)
+    (
+        clock_rng, noise_rng, spike_rng, stuck_rng, gap_rng, lost_rng, late_rng, erratic_rng, revised_rng, offset_rng,
+    ) = rng.spawn(10)  # fmt: skip
     measured_s, inside = _clocks(settings, clock_rng)
     level = levels.at(measured_s)
     stuck_spells = draw_spells(settings, settings.stuck_share, settings.stuck_hours, stuck_rng)
@@ -55,6 +60,12 @@ def report(settings: CitySettings, levels: Levels, rng: np.random.Generator) -> 
     stuck, erratic = stuck_spells.cover(measured_s), erratic_spells.cover(measured_s)
     erratic &= ~stuck
     seen = echoes(settings, level, erratic, echo_rng)
+    hung, moved = draw_echoes(settings, seen, offset_rng), draw_moves(settings, offset_rng)
+    for offsets in (hung, moved):
+        if len(offsets.bin_index):
+            seen = np.minimum(seen, np.float32(100.0)) + offsets.at(
+                measured_s, round(settings.report_interval_h * 3600)
+            )
     seen += noise_rng.standard_normal(level.shape, dtype=np.float32) * np.float32(settings.noise_pct)
     spike = _lone(spike_rng.random(level.shape, dtype=np.float32) < settings.spike_share)
     seen[spike] = _spiked(settings, level[spike], spike_rng)
@@ -67,8 +78,9 @@ def report(settings: CitySettings, levels: Levels, rng: np.random.Generator) -> 
     first_pct, revised_s = _revised(settings, seen, stuck, delay_s, revised_rng)
     kept, spike = inside & ~gap & ~lost, spike & ~stuck
     return Reports(
-        measured_s, delay_s, seen, kept, spike, stuck, erratic, gap, first_pct, revised_s, stuck_spells, erratic_spells
-    )
+        measured_s, delay_s, seen, kept, spike, stuck, erratic, gap, first_pct, revised_s, stuck_spells, erratic_spells,
+        hung, moved,
+    )  # fmt: skip
 
 
 def distance_mm(fill_pct: NDArray[np.float32], bins: pd.DataFrame) -> NDArray[np.float32]:

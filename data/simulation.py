@@ -81,17 +81,30 @@ class Simulation:
 
     @property
     def true_spells(self) -> pd.DataFrame:
-        """The truth: bin_id, kind (stuck or erratic), begins_at, ends_at of sensors' spells; by bin and time."""
+        """The truth about faults: bin_id, kind, begins_at, ends_at; by bin and time.
+
+        Sensors' spells are stuck, erratic, echo or moved; a compaction is the hour in which the content was pressed.
+        """
+        reports, pressed = self.reports, self.levels.compactions
+        of_bins = np.arange(len(self.bins))
+        kinds: dict[str, tuple[NDArray, NDArray, NDArray]] = {
+            kind: (of_bins[spells.has], spells.begin_s[spells.has], spells.end_s[spells.has])
+            for kind, spells in (("stuck", reports.stuck_spells), ("erratic", reports.erratic_spells))
+        } | {
+            kind: (offsets.bin_index, offsets.begin_s, offsets.end_s)
+            for kind, offsets in (("echo", reports.echoes), ("moved", reports.moves))
+        }
+        kinds["compaction"] = pressed.bin_index, 3600 * pressed.hour, 3600 * (pressed.hour + 1)
         frames = [
             pd.DataFrame(
                 {
-                    "bin_id": self.bins["bin_id"].to_numpy()[spells.has],
+                    "bin_id": self.bins["bin_id"].to_numpy()[bin_index],
                     "kind": kind,
-                    "begins_at": self._start + pd.to_timedelta(spells.begin_s[spells.has].astype(np.int64), unit="s"),
-                    "ends_at": self._start + pd.to_timedelta(spells.end_s[spells.has].astype(np.int64), unit="s"),
+                    "begins_at": self._start + pd.to_timedelta(begin_s.astype(np.int64), unit="s"),
+                    "ends_at": self._start + pd.to_timedelta(end_s.astype(np.int64), unit="s"),
                 }
             )
-            for kind, spells in (("stuck", self.reports.stuck_spells), ("erratic", self.reports.erratic_spells))
+            for kind, (bin_index, begin_s, end_s) in kinds.items()
         ]
         return pd.concat(frames).sort_values(["bin_id", "begins_at"], ignore_index=True)
 

@@ -190,7 +190,7 @@ class Past:
         clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
         total = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
         before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
-        usable = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)
+        usable = ~cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)
         usable &= ~unexplained(s, gathered.per_day)
         expected = (total - s.lag(total, 1, 0)) // int(NANO / MILLI)
         return cls(ids, streams, gathered.per_day, cycles, s.fill - before, expected, usable, until)

@@ -91,7 +91,7 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
     known = history.bins.unique.reindex(ids)
     streams, zones = known["stream"].fillna("mixed").to_numpy(), known["timezone"].fillna("UTC").to_numpy()
     before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
-    ok = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US) & (step > 0)
+    ok = ~cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US) & (step > 0)
     for _ in range(PASSES):  # jumps make a bin look faster, and so themselves look likelier
         hours = np.bincount(s.seq[ok], weights=step[ok] / HOUR_US, minlength=len(s))
         risen = np.bincount(s.seq[ok], weights=(s.fill - before)[ok] / MILLI, minlength=len(s))

@@ -61,7 +61,7 @@ def describe(
     some = s.last >= 0
     if not len(s.seq):  # nothing at all is known: one reading that no row owns keeps the indices valid
         s = Sequences(s.offsets, np.zeros(1, int), as_of[:1], as_of[:1], np.zeros(1, dtype=np.int64))
-        cycles = Cycles(s, *(np.zeros(1, dtype=kind) for kind in (bool, bool, np.int64, np.int64)))
+        cycles = Cycles(s, *(np.zeros(1, dtype=kind) for kind in (bool, bool, np.int64, np.int64, float, bool)))
     expected = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
     measured = np.where(some, s.measured[end], as_of)
     levels = _levels(cycles, end, some, expected)
@@ -197,7 +197,7 @@ def _pace(
     """
     s = cycles.sequences
     before = s.lag(s.fill, 1, 0)
-    usable = ~(cycles.begins | s.is_first) & (before < RIM_PCT * MILLI)
+    usable = ~cycles.breaks & (before < RIM_PCT * MILLI)
     rise = np.where(usable, s.fill - before, 0)
     foreseen = np.where(usable, expected - s.lag(expected, 1, 0), 0) // NANO_PER_MILLI
     risen, hoped = _sums(np.where(odd, 0, rise)), _sums(np.where(odd, 0, foreseen))

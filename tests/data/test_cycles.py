@@ -48,12 +48,33 @@ def test_noise_and_settling_are_no_emptyings() -> None:
     assert begins([60, 57, 54, 51, 48, 45, 42, 39]) == []
 
 
-def test_a_partial_emptying_is_seen() -> None:
-    assert begins([60, 62, 64, 66, 30, 31, 32]) == [4]
+def test_a_small_emptying_is_seen_where_the_sensor_is_steady() -> None:
+    days = [*range(2, 50, 2)] * 4
+    quiet = [2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 9, 9, 10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 12]
+    assert begins([*days, *quiet, 1, 1, 2, 3])[-1] == len(days) + len(quiet)
+
+
+def test_a_partial_emptying_is_seen_at_the_hour_at_which_the_bin_is_emptied() -> None:
+    days = [*range(2, 50, 2)] * 10
+    assert begins([*days, 40, 42, 44])[-1] != len(days)
+    assert begins([*days[:-24], *range(40, 88, 2), 30, 32, 34])[-1] == len(days)
+
+
+def test_a_rise_that_returns_is_no_emptying() -> None:
+    days = [*range(2, 50, 2)] * 4
+    held = [*days, 2, 4, 6, 8, 10, 12, 60, 61, 62, 63, 64, 65, 24, 26, 28, 30]
+    assert begins(held) == [24, 48, 72, 96]
+
+
+def test_a_fall_that_is_no_emptying_parts_the_readings_all_the_same() -> None:
+    days = [*range(2, 50, 2)] * 4
+    cycles = find_cycles(sequence([*days, 2, 4, 6, 8, 10, 12, 60, 61, 62, 63, 64, 65, 24, 26, 28, 30]))
+    assert np.flatnonzero(cycles.fell).tolist() == [108]
+    assert (cycles.cycle[108] - cycles.cycle[107], cycles.begins[108]) == (1, False)
 
 
 def test_two_emptyings_in_a_row_are_two() -> None:
-    assert begins([60, 70, 80, 5, 6, 30, 50, 60, 4, 5, 6]) == [3, 8]
+    assert begins([*range(40, 82, 2), 5, 6, *range(8, 60, 2), 4, 5, 6]) == [21, 49]
 
 
 def test_a_daily_bin_is_emptied_at_the_first_low_reading() -> None:

@@ -197,3 +197,53 @@ def test_fresh_deposits_settle() -> None:
     assert sinks[1] > 0.2
     before = [made.true_emptyings["fill_before_pct"].median() for made in (plain, settling)]
     assert before[1] == pytest.approx(before[0], rel=0.15)  # what settled is gone
+
+
+@pytest.fixture(scope="module")
+def odd_city() -> Simulation:
+    settings = CitySettings(
+        bins=60, days=60, echoes_per_month=3, moved_share=0.5, compactions_per_month=2, noise_pct=0, step_pct=0,
+        spike_share=0, stuck_share=0, distance_share=0,
+    )  # fmt: skip
+    return simulate(settings, np.random.default_rng(0))
+
+
+def test_echoes_hold_for_hours_and_return_and_moved_sensors_stay_off(odd_city: Simulation) -> None:
+    reports = odd_city.reports
+    off = reports.fill_pct - np.minimum(odd_city.levels.at(reports.measured_s), 100)
+    moved = reports.moves
+    assert len(moved.bin_index) == 30
+    echo = np.abs(reports.echoes.at(reports.measured_s, 3600)) > 1
+    assert len(reports.echoes.bin_index) == pytest.approx(3 * 60 * 2, rel=0.2)
+    still = np.ones(60, dtype=bool)
+    still[moved.bin_index] = False
+    assert (np.abs(off[:, still][echo[:, still]]) > 5).mean() > 0.95
+    assert np.abs(off[:, still][~echo[:, still]]).max() < 0.01
+    after = (reports.measured_s > moved.begin_s.max()) & ~echo
+    assert (off[:, moved.bin_index] * np.sign(moved.away_pct) >= -0.01)[after[:, moved.bin_index]].all()
+
+
+def test_compactions_press_the_content_down_by_their_share(odd_city: Simulation) -> None:
+    level, pressed = odd_city.levels.level, odd_city.levels.compactions
+    assert len(pressed.hour) == pytest.approx(60 * 2 * 2, rel=0.2)
+    share = level[pressed.hour + 1, pressed.bin_index] / np.maximum(level[pressed.hour, pressed.bin_index], 1)
+    assert (odd_city.levels.emptying[pressed.hour, pressed.bin_index] < 0).all()
+    large = level[pressed.hour, pressed.bin_index] > 40
+    assert share[large].min() >= 0.59
+    assert np.median(share[large]) < 0.9
+
+
+def test_what_befalls_bins_and_sensors_stands_in_the_truth(odd_city: Simulation) -> None:
+    counts = odd_city.true_spells.groupby("kind").size()
+    assert counts["echo"] == len(odd_city.reports.echoes.bin_index)
+    assert counts["moved"] == 30
+    assert counts["compaction"] == len(odd_city.levels.compactions.hour)
+
+
+def test_offsets_that_are_not_asked_for_leave_the_city_as_it_was(odd_city: Simulation) -> None:
+    asked = odd_city.settings.model_dump()
+    plain = simulate(CitySettings(**asked | {"echoes_per_month": 0, "moved_share": 0}), np.random.default_rng(0))
+    pd.testing.assert_frame_equal(plain.true_levels, odd_city.true_levels)
+    calm = odd_city.reports.echoes.at(odd_city.reports.measured_s, 3600) == 0
+    calm[:, odd_city.reports.moves.bin_index] = False
+    assert (plain.reports.fill_pct == odd_city.reports.fill_pct)[calm].all()
