@@ -9,7 +9,7 @@ import pandas as pd
 
 from training.evidence import Blocks
 
-NOTHING_PCT = 0.1  # CRPS below a tenth of a point is none: full bins answered with certainty, and sensors round
+POINT = 1.0  # where CRPS is below a point (full bins, that sensors round), a change is a share of a point
 COLUMNS = ["champion", "challenger", "ratio", "low", "high", "cover", "cover_before", "cover_low", "cover_high"]
 
 
@@ -23,7 +23,7 @@ def ratios(
     least_blocks: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """A row per slice (columns slice, value): CRPS of both, our ratio to theirs, and coverage of the 80% intervals.
+    """A row per slice (columns slice, value): CRPS of both, our ratio to theirs, coverage of 80% intervals.
 
     ours, theirs: `row_scores` of the same windows in one order; groups: rows (n,) bool of each slice, first of them
     all. low, high: bounds of the ratio, each with `confidence`; those of the first alone, those of the others for all
@@ -36,7 +36,7 @@ def ratios(
     weights = np.concatenate([np.ones((1, len(blocks))), blocks.draw(draws, rng)])
     means = np.stack([blocks.only(rows).weighed(values[rows], weights)[:, -1] for rows in groups.values()], axis=1)
     crps, crps_before, cover, cover_before = np.moveaxis(means, -1, 0)  # (1 + draws, slices) each
-    log_ratio = np.log(np.maximum(crps, NOTHING_PCT) / np.maximum(crps_before, NOTHING_PCT))
+    log_ratio = np.log1p((crps - crps_before) / np.maximum(crps_before, POINT))
     table = pd.DataFrame([*groups], columns=["slice", "value"])
     table["n"] = [int(rows.sum()) for rows in groups.values()]
     table["bins"] = [ours.loc[rows, "bin_id"].nunique() for rows in groups.values()]

@@ -87,10 +87,11 @@ def test_a_slice_of_few_blocks_has_no_bounds() -> None:
     assert np.isfinite(table.loc["90+", "ratio"])
 
 
-def test_errors_below_a_tenth_of_a_point_are_none() -> None:
+def test_a_change_of_what_is_below_a_point_is_a_share_of_a_point() -> None:
     base = rows()
-    table = of(base.assign(crps=0.08), base.assign(crps=0.01))
-    assert (table["ratio"] == 1).all()
+    assert of(base.assign(crps=0.3), base.assign(crps=0.2))["ratio"].to_numpy() == pytest.approx(1.1)
+    assert of(base.assign(crps=3.0), base.assign(crps=2.0))["ratio"].to_numpy() == pytest.approx(1.5)
+    assert of(base.assign(crps=0.0), base.assign(crps=0.0))["ratio"].to_numpy() == pytest.approx(1)
 
 
 def test_coverage_is_told_of_both() -> None:
