@@ -72,7 +72,7 @@ class Calibration:
             for b in np.unique(buckets):
                 covered = self.covered.get((str(name), int(b)), self.covered[EVERYONE, int(b)])
                 curve = np.concatenate([[0.0], covered, [1.0]])
-                level = np.interp(LEARNED, curve, LEVELS)
+                level = np.interp(LEARNED, curve, np.concatenate([[0.0], LEARNED, [1.0]]))
                 right = np.clip(np.searchsorted(LEVELS, level, side="left"), 1, len(LEVELS) - 1)
                 share = (level - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
                 part = np.ix_(np.asarray(rows), np.flatnonzero(buckets == b))

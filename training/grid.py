@@ -7,10 +7,13 @@ from training.resistance import Resistance
 NEAR_H = np.array([0, 1, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48, 60, 72], dtype=float)
 FAR_H = np.arange(84, 337, 12, dtype=float)
 FORGOTTEN_H = 108.0
+ENDS = 1 / 5000
 HORIZONS_H = np.concatenate([NEAR_H, FAR_H])
 LEARNED = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98])
-LEVELS = np.concatenate([[0.0], LEARNED, [1.0]])
+TAIL = np.array([0.0, 0.001, 0.005])  # probabilities beyond the outermost learned quantile
+LEVELS = np.concatenate([TAIL, LEARNED, 1 - TAIL[::-1]])
 MEDIAN = int(np.flatnonzero(LEVELS == 0.5)[0])
+MIDDLE = int(np.flatnonzero(LEARNED == 0.5)[0])
 # Standard normal quantiles of LEARNED: only the relative width of the levels beyond the learned horizons hangs on it.
 NORMAL = np.array(
     [-2.0537, -1.6449, -1.2816, -0.8416, -0.5244, -0.2533, 0, 0.2533, 0.5244, 0.8416, 1.2816, 1.6449, 2.0537]
@@ -18,9 +21,14 @@ NORMAL = np.array(
 
 
 def with_ends(values: np.ndarray) -> np.ndarray:
-    """(..., 15) quantiles at LEVELS from those at LEARNED (..., 13): tails go on as they end, and stop there."""
-    low = values[..., :1] - (values[..., 1:2] - values[..., :1])
-    high = values[..., -1:] + (values[..., -1:] - values[..., -2:-1])
+    """(..., 19) quantiles at LEVELS from those at LEARNED (..., 13): tails go on exponentially, as they end.
+
+    What lies beyond the last quantile falls by the factor by which it fell from the one before; where a level of
+    probability 0 would be endless, it stands for one in 5,000.
+    """
+    further = np.log(LEARNED[0] / np.maximum(TAIL, ENDS)) / np.log(LEARNED[1] / LEARNED[0])
+    low = values[..., :1] - further * (values[..., 1:2] - values[..., :1])
+    high = values[..., -1:] + further[::-1] * (values[..., -1:] - values[..., -2:-1])
     return np.concatenate([low, values, high], axis=-1)
 
 
@@ -59,8 +67,8 @@ def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.nd
     """
     k = len(NEAR_H)
     now = held.gathered(near[:, :1, :], stream)
-    middle = now[:, :, MEDIAN - 1 : MEDIAN]
-    rise = gained[:, :, MEDIAN - 1 : MEDIAN]
+    middle = now[:, :, MIDDLE : MIDDLE + 1]
+    rise = gained[:, :, MIDDLE : MIDDLE + 1]
     own = middle + rise + np.sign(NORMAL) * np.sqrt((now - middle) ** 2 + (gained - rise) ** 2)
     joined = trust[:, :, None] * near + (1 - trust[:, :, None]) * held.level(own[:, :k], stream)
     after = held.gathered(joined[:, -1:], stream) + own[:, k:] - own[:, k - 1 : k]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.accumulation import ENOUGH, REACH_PCT, Accumulation
-from training.grid import MEDIAN, NEAR_H
+from training.grid import MIDDLE, NEAR_H
 from training.model import FillModel
 from training.resistance import LEVELS_PCT, Resistance
 
@@ -30,7 +30,7 @@ def test_what_is_gathered_rises_with_the_level_and_with_what_is_expected() -> No
     assert (np.diff(made, axis=2) > 0).all()
     assert (np.diff(made, axis=1) > 0).all()
     assert (made >= 0).all()
-    assert made[0, -1, MEDIAN - 1] == pytest.approx(111, rel=0.05)
+    assert made[0, -1, MIDDLE] == pytest.approx(111, rel=0.05)
 
 
 def test_the_spread_has_the_variance_of_lumps_and_of_an_uncertain_pace() -> None:

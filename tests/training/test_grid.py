@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.isotonic import isotonic_regression
 
-from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, go_on, monotone, with_ends
+from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, MIDDLE, NEAR_H, NORMAL, go_on, monotone, with_ends
 from training.resistance import Resistance
 
 TRUSTED = np.ones((1, len(NEAR_H)))
@@ -26,7 +26,7 @@ def test_the_grid_reaches_two_weeks_in_rising_steps() -> None:
     assert HORIZONS_H[-1] == 14 * 24
     assert (np.diff(HORIZONS_H) > 0).all()
     assert (np.diff(LEVELS) > 0).all()
-    assert LEVELS[MEDIAN] == 0.5
+    assert LEVELS[MEDIAN] == LEARNED[MIDDLE] == 0.5
 
 
 def test_the_normal_quantiles_are_those_of_the_levels() -> None:
@@ -67,16 +67,21 @@ def test_the_tails_go_on_as_they_end() -> None:
     values = np.array([[1.0, *range(3, 14), 20.0]])
     ends = with_ends(values)
     assert ends.shape == (1, len(LEVELS))
-    assert ends[0, [0, -1]].tolist() == [-1, 27]
-    np.testing.assert_array_equal(ends[:, 1:-1], values)
+    np.testing.assert_array_equal(ends[:, 3:-3], values)
+    per_fold = 7 / np.log(2.5)  # from 5% beyond 13 to 2% beyond 20
+    np.testing.assert_allclose(ends[0, -3:], 20 + per_fold * np.log([4, 20, 100]))
+    np.testing.assert_allclose(ends[0, :3], 1 - 2 / 7 * per_fold * np.log([100, 20, 4]))
 
 
-def test_beyond_three_days_the_forecast_goes_on_by_what_is_gathered_after_them() -> None:
+def test_beyond_three_days_the_forecast_passes_over_to_the_own_rates_and_never_falls() -> None:
     near, rise = near_of(4.0), 0.5 * HORIZONS_H[None, :, None]
     whole = go_on(near, rise + np.zeros(13), TRUSTED, MIXED, Resistance.none())
     assert whole.shape == (1, len(HORIZONS_H), len(LEARNED))
     np.testing.assert_allclose(whole[:, : len(NEAR_H)], near)
-    np.testing.assert_allclose(whole[0, -len(FAR_H) :, MEDIAN - 1], 102 + 0.5 * (FAR_H - 72))
+    far = whole[0, -len(FAR_H) :, MIDDLE]
+    assert far[0] == 2 / 3 * (102 + 6) + 1 / 3 * (30 + 42)  # 84 h: a third of the way to the own rates alone
+    assert (far >= 102).all()
+    np.testing.assert_allclose(far[FAR_H >= 144], (30 + 0.5 * FAR_H)[FAR_H >= 144])
 
 
 def test_a_bin_that_gathers_nothing_stays_as_it_is_after_three_days() -> None:
