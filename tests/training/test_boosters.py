@@ -20,6 +20,7 @@ def examples(rows: int) -> Examples:
         horizon_h=np.full(rows, 6.0),
         as_of=np.arange(rows),
         bin_ids=np.full(rows, "b", dtype=object),
+        weather=np.zeros((rows, 2)),
     )
 
 

@@ -32,6 +32,7 @@ def examples(rows: int = 2000) -> Examples:
         horizon_h=np.full(rows, 6.0),
         as_of=np.arange(rows),
         bin_ids=np.array([f"b{k % 7}" for k in range(rows)], dtype=object),
+        weather=np.zeros((rows, 2)),
     )
 
 

@@ -32,6 +32,7 @@ def examples(rows: int = 6000) -> Examples:
         horizon_h=np.full(rows, 6.0),
         as_of=np.arange(rows),
         bin_ids=np.full(rows, "b", dtype=object),
+        weather=np.zeros((rows, 2)),
     )
 
 
