@@ -155,6 +155,9 @@ def clean_bins(raw: pd.DataFrame, *, timezone: str | None = None) -> tuple[Bins,
         times = read_times(raw[name], timezone)
         faults.add_times(name, times, raw[name], required=False)
         frame[name] = times.utc
+    if {"valid_from", "valid_to"} <= set(frame):
+        ended = (frame["valid_to"] <= frame["valid_from"]).to_numpy()
+        faults.add("impossible_span", ended, "valid_to ", raw["valid_to"].astype(str), " is not after valid_from")
     good = frame[faults.none()]
     earlier = good.index[good.duplicated([n for n in ("bin_id", "device_id", "valid_from") if n in good], keep="last")]
     faults.add("repeat", frame.index.isin(earlier), "a later row says the same of ", frame["bin_id"])

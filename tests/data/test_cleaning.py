@@ -151,6 +151,14 @@ def test_a_missing_column_is_an_error_that_names_the_remedy() -> None:
         clean(pd.DataFrame({"bin_id": ["a"], "measured_at": [NOON]}))
 
 
+def test_a_device_that_left_before_it_came_is_set_aside() -> None:
+    raw = pd.DataFrame({"bin_id": ["a", "b"], "timezone": "UTC", "valid_from": "2025-02-01T00:00Z"})
+    raw["valid_to"] = ["2025-01-01T00:00Z", "2025-03-01T00:00Z"]
+    bins, rejected = clean_bins(raw)
+    assert bins.frame["bin_id"].tolist() == ["b"]
+    assert rejected.frame["reason"].tolist() == ["impossible_span"]
+
+
 def test_bad_bins_are_set_aside() -> None:
     raw = pd.DataFrame(
         {
