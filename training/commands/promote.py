@@ -16,6 +16,7 @@ EXAMPLE = example(
     "brimcast training promote --readings readings.parquet --bins bins.csv",
     'brimcast training promote 3 --force --reason "version 2 does not know the new sensors"',
 )
+UNJUDGED = "; or promote without judging, by --force with a --reason"
 
 
 def promote(
@@ -54,7 +55,7 @@ def promote(
         print(f"{name} version {champion.version} is the champion.")
         return
     judged = champion is not None and (readings is not None or not force)
-    source = named_or_store(readings, settings) if judged else None
+    source = named_or_store(readings, settings, UNJUDGED) if judged else None
     history = None if source is None else read_history(source, bins, emptyings, weather, timezone, map)
     with working("Judging") as say:
         decision = decide(

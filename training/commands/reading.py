@@ -30,8 +30,8 @@ def read_history(
     return heard.history
 
 
-def named_or_store(readings: str | None, settings: Settings) -> str:
-    """What is named, or the store. Raises InputError where there is neither."""
+def named_or_store(readings: str | None, settings: Settings, otherwise: str = "") -> str:
+    """What is named, or the store. Raises InputError where there is neither; `otherwise`: what else helps then."""
     from data.databases import is_store
     from data.errors import InputError
 
@@ -42,7 +42,7 @@ def named_or_store(readings: str | None, settings: Settings) -> str:
     raise InputError(
         f"No readings are named, and no store answers at {source_of(settings.store)}",
         expected="--readings and --bins, or a store in BRIMCAST_STORE",
-        remedy="Name what was heard in the newest weeks; or load it into a store with `brimcast data load`.",
+        remedy=f"Name what was heard of late; or load it into a store with `brimcast data load`{otherwise}.",
         example="--readings readings.parquet --bins bins.csv",
     )
 
