@@ -11,6 +11,7 @@ from training.live_scorecard import Day
 from training.tracking import answering, begun, connect, experiment
 
 EXPERIMENT = "brimcast-live"
+KIND = "live"
 MOST = 1000
 TAGS = ("brimcast.day", "brimcast.role", "brimcast.model", "brimcast.version")
 
@@ -41,7 +42,7 @@ def log_days(days: Sequence[Day], settings: Settings) -> int:
 
 def _made(client: Any, found: str, day: Day) -> Any:
     """A new run; where another process was faster, its run, and ours is gone."""
-    tags = dict(zip(TAGS, _wanted(day), strict=True))
+    tags = {"type": KIND, **dict(zip(TAGS, _wanted(day), strict=True))}
     name = f"{day.day:%Y-%m-%d} {day.role} {day.name} {day.version}"
     own = client.create_run(found, tags=tags, run_name=name)
     same = [run for run in _runs(client, found) if _tags(run.data.tags) == _wanted(day)]

@@ -27,7 +27,7 @@ TITLES = {
     "silent": ("silent bins", "of all days without a reading", "{:.1%}"),
     "reading_rate": ("reading rate", "readings a day", "{:.1f}"),
     "emptying_rate": ("emptying rate", "emptyings a day", "{:.2f}"),
-    "levels": ("levels", "mean level read, %", "{:.0f}"),
+    "levels": ("levels", "read in the mean", "{:.0f}%"),
 }
 
 

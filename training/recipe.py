@@ -63,6 +63,7 @@ class Recipe(BaseModel):
     def of(cls, history: History, **given: Any) -> Recipe:
         """The recipe of a fit on all of `history`, here and now."""
         tables = {"readings": history.readings.frame, "emptyings": history.emptyings.frame, "bins": history.bins.frame}
+        tables |= {"weather": history.weather.frame} if len(history.weather) else {}
         return cls(
             heard_until=heard_until(history),
             data=history.fingerprint(),
@@ -85,7 +86,8 @@ class Recipe(BaseModel):
         """What makes a repetition another fit, each in words: data, versions, commit."""
         found = []
         if now.data != self.data:
-            rows = [f"{n:,} {name} then, {now.rows[name]:,} now" for name, n in self.rows.items()]
+            names = self.rows | now.rows
+            rows = [f"{self.rows.get(n, 0):,} {n} then, {now.rows.get(n, 0):,} now" for n in names]
             found.append(f"data fingerprint {self.data} then, {now.data} now ({'; '.join(rows)})")
         for name in sorted(self.versions.keys() | now.versions.keys()):
             then, today = (versions.get(name, "none") for versions in (self.versions, now.versions))
@@ -101,6 +103,11 @@ class Recipe(BaseModel):
 def heard_until(history: History) -> pd.Timestamp:
     """When the last of a history's readings and emptyings was heard."""
     return max(frame["received_at"].max() for frame in (history.readings.frame, history.emptyings.frame) if len(frame))
+
+
+def heard_only(history: History) -> History:
+    """Without the weather that was issued later than all else was heard: nothing asks it, and a repetition cuts it."""
+    return known_by(history, heard_until(history))[0]
 
 
 def keep(recipe: Recipe, run_id: str, settings: Settings, like: str | None, differences: tuple[str, ...]) -> None:

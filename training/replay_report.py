@@ -46,7 +46,8 @@ def replay_text(result: Replay, forecasters: Sequence[str]) -> str:
     parts = [f"{LEGEND}\n{equal_overflow(result).to_string()}"]
     if len(set(result.streams)) > 1:
         parts.append(f"By stream:\n{by_stream(result, forecasters).to_string()}")
-    numbers = points.to_string(index=False, na_rep="-", float_format="{:.2f}".format)
+    shapes = {"parameter": lambda value: _shown(value, "g") or "-"}
+    numbers = points.to_string(index=False, na_rep="-", float_format="{:.2f}".format, formatters=shapes)
     return "\n\n".join([*parts, f"Per bin and week, and the fill at pick-up, percent:\n{numbers}"])
 
 
@@ -91,7 +92,8 @@ def frontier_chart(result: Replay, forecasters: Sequence[str]) -> Card:
     kinds = {DAYS: "rest", OWN_DAYS: "rest", THRESHOLD: "other", WEEKDAY: "other", FORESIGHT: "wanted"}
     kinds |= dict.fromkeys(forecasters, "ours")
     for name, kind in kinds.items():
-        rule = points[points["family"].isin([name, ALWAYS])].sort_values("overflow_h")
+        rule = points[points["family"].isin([name, ALWAYS])]
+        rule = rule.sort_values(["overflow_h", "emptyings"], ascending=[True, False])  # of equals the best goes on
         rule = rule[rule["overflow_h"] <= base + SHOWN_H]
         hours, count = rule["overflow_h"].tolist(), rule["emptyings"].tolist()
         parts.append(drawing.line(plane, hours, count, kind, name))
@@ -99,7 +101,9 @@ def frontier_chart(result: Replay, forecasters: Sequence[str]) -> Card:
             drawing.dot(plane, x, y, kind if kind != "wanted" else "truth", f"{name} {value:g}: {y:.2f}, {x:.2f} h", 3)
             for x, y, value in zip(hours, count, rule["parameter"], strict=True)
         ]
-        parts.append(drawing.text(plane.at_x(hours[-1]) - 4, plane.at_y(count[-1]) - 7, name, "small", "end"))
+        x, y = plane.at_x(hours[-1]), plane.at_y(count[-1]) - 7
+        beside = (x + 4, "start") if hours[-1] < base + SHOWN_H / 4 else (x - 4, "end")  # inside the plane
+        parts.append(drawing.text(beside[0], y, name, "small", beside[1]))
     was = points[points["family"] == SCHEDULE].iloc[0]
     if was["overflow_h"] <= base + SHOWN_H:
         parts.append(drawing.dot(plane, was["overflow_h"], was["emptyings"], "bad", "the schedule as it was"))
@@ -126,7 +130,8 @@ def _against(result: Replay, name: str, reference: str) -> str:
     made = result.against(name, reference)
     if not np.isfinite(made.estimate):
         return "out of reach"
-    return f"{made.estimate:+.0%} ({made.low:+.0%} to {made.high:+.0%})"
+    sure = f"{made.low:+.0%} to {made.high:+.0%}" if np.isfinite([made.low, made.high]).all() else "too few to tell"
+    return f"{made.estimate:+.0%} ({sure})"
 
 
 def _shown(value: float, form: str) -> str:

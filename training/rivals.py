@@ -106,6 +106,7 @@ def _too_short(found: str, rule: PromotionSettings) -> InputError:
     return InputError(
         found,
         expected=f"at least {rule.least_days:g} days of readings that neither champion nor challenger has learned from",
-        remedy="Give newer readings; or fit with scores, or an earlier --until; or promote by --force with a --reason.",
+        remedy="Give newer readings; or fit with scores, or an earlier --until; or promote by --force with a --reason "
+        "and no --readings.",
         example="brimcast training fit --readings readings.parquet --until 2025-02-01T00:00Z",
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.monitoring import Report
 
 TYPE = "type"
-"""The tag that says what a run did: fit, score, tune, trial, monitor; decisions of `promote` have it too."""
+"""The tag that says what a run did: fit, score, tune, trial, monitor; decisions and live days have it too."""
 
 
 @dataclass(frozen=True)

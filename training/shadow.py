@@ -26,7 +26,7 @@ def ask_challenger(
     Whatever is wrong with it is told, not raised: a challenger owes nobody an answer.
     """
     try:
-        folder, version = local_copy(NAME, CHALLENGER, settings)
+        folder, version = local_copy(name, CHALLENGER, settings)
     except InputError as error:
         return {"ok": False, "version": None, "asked": 0, "detail": str(error)}
     champions = given.of_role(CHAMPION).frame
@@ -35,7 +35,7 @@ def ask_challenger(
     if newest == str(version):
         return told | {"ok": True, "detail": "The challenger is the champion: there is no other to ask."}
     try:
-        asked = ask_beside(store, given, the_challenger(load_model(folder), NAME, str(version)), now)
+        asked = ask_beside(store, given, the_challenger(load_model(folder), name, str(version)), now)
     except Exception as error:  # a model that forecasts wrongly, or not at all
         log.exception("the challenger, version %s, does not answer", version)
         return told | {"ok": False, "detail": f"Version {version} does not answer: {error}"}

@@ -152,7 +152,7 @@ def test_a_day_and_model_have_one_run_that_is_brought_up_to_date(settings: Setti
     assert len(found) == 3
     [first] = [run for run in found if run.data.metrics.get("mae")]
     assert first.data.metrics == {"crps": 4.0, "mae": 6.0}
-    assert all(run.info.status == "FINISHED" for run in found)
+    assert all((run.info.status, run.data.tags["type"]) == ("FINISHED", "live") for run in found)
 
 
 def test_of_two_who_log_a_day_at_once_one_run_remains(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,9 +154,11 @@ def test_the_champion_stays_it_without_any_readings(run: Any, registered: Settin
 
 def test_force_needs_no_readings_but_a_reason_which_is_recorded(run: Any, registered: Settings) -> None:
     done = run("promote", "--force", "--reason", "the sensors were replaced")
-    assert done.out == "brimcast version 3 is the champion now, in place of version 1.\n"
     assert champion(registered) == 3
     (told,) = decisions(registered)
+    assert done.out == (
+        f"MLflow run {told.info.run_id}\nbrimcast version 3 is the champion now, in place of version 1.\n"
+    )
     assert (told.data.tags["outcome"], told.data.tags["reason"]) == ("forced", "the sensors were replaced")
     assert "Decided by force: the sensors were replaced. The rule was not asked." in described(3, registered)
 

@@ -100,9 +100,15 @@ def test_a_recipe_of_settings_that_are_gone_is_told(small_history: History, regi
 
 @pytest.mark.usefixtures("quick_fits")
 def test_a_run_is_repeated_from_its_id_to_the_byte_on_any_number_of_threads(
-    run: Any, city: list[str], settings: Settings, split: pd.Timestamp, monkeypatch: pytest.MonkeyPatch
+    run: Any,
+    city: list[str],
+    small_city_folder: Path,
+    settings: Settings,
+    split: pd.Timestamp,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = run("fit", *city, "--until", split.isoformat(), "--no-scores", "--seed", "5", "--country", "cz")
+    weather = ["--weather", str(small_city_folder / "weather.parquet")]  # issued beyond the last reading
+    first = run("fit", *city, *weather, "--until", split.isoformat(), "--no-scores", "--seed", "5", "--country", "cz")
     (like,) = re.findall(r"run ([0-9a-f]{32})", first.out)
     monkeypatch.setattr("training.settings.ModelSettings", partial(ModelSettings, threads=3))
     done = run("fit", "--like", like)

@@ -56,7 +56,7 @@ def fit(
     from training import tracking
     from training.baselines import NAMES
     from training.candidate import fit_candidate
-    from training.recipe import Recipe, Sources, keep, recipe_of
+    from training.recipe import Recipe, Sources, heard_only, keep, recipe_of
     from training.registry import check_name, enter
     from training.runs import log_scores, running
     from training.scorecard import card_text, scores_text
@@ -79,6 +79,7 @@ def fit(
         raise typer.BadParameter("Name what to learn from, or a run to repeat.", param_hint="--readings or --like")
     history = read_history(named.readings, named.bins, named.emptyings, named.weather, named.timezone, [*named.map])
     if repeated is None:
+        history = heard_only(history)
         how = read_model_settings(given, settings.country).model_dump()
         chosen = {"name": name, "until": until, "evaluate": not no_scores, "against": NAMES, "seed": seed}
         recipe = Recipe.of(history, sources=_shown(named), settings=how, **chosen)

@@ -10,7 +10,7 @@ from data.errors import BrimcastError
 from data.progress import working
 from data.settings import Settings, read_settings
 from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, WeatherAt, Zone, time_of
-from training.commands.reading import read_history, source_of
+from training.commands.reading import named_or_store, read_history, source_of
 
 if TYPE_CHECKING:
     from training.monitoring import Accuracy
@@ -58,7 +58,7 @@ def monitor(
     from training.runs import log_report
 
     settings, rule = read_settings(), read_monitor_settings()
-    source = settings.store if readings is None else readings
+    source = named_or_store(readings, settings)
     model = load_model(local_copy(name, CHAMPION, settings)[0])
     heard = read_history(source, bins, emptyings, weather, timezone, map)
     of_store = is_store(source)

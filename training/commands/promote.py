@@ -6,16 +6,17 @@ import pandas as pd
 import typer
 
 from data.console import example
-from data.errors import BrimcastError, InputError
+from data.errors import BrimcastError
 from data.progress import working
-from data.settings import Settings, read_settings
+from data.settings import read_settings
 from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, WeatherAt, Zone
-from training.commands.reading import read_history, source_of
+from training.commands.reading import named_or_store, read_history, source_of
 
 EXAMPLE = example(
     "brimcast training promote --readings readings.parquet --bins bins.csv",
     'brimcast training promote 3 --force --reason "version 2 does not know the new sensors"',
 )
+UNJUDGED = "; or promote without judging, by --force with a --reason"
 
 
 def promote(
@@ -54,7 +55,7 @@ def promote(
         print(f"{name} version {champion.version} is the champion.")
         return
     judged = champion is not None and (readings is not None or not force)
-    source = _source(readings, settings) if judged else None
+    source = named_or_store(readings, settings, UNJUDGED) if judged else None
     history = None if source is None else read_history(source, bins, emptyings, weather, timezone, map)
     with working("Judging") as say:
         decision = decide(
@@ -73,7 +74,7 @@ def promote(
             registry.promote(name, challenger.version, settings)
     if decision.verdict is not None:
         print(verdict_text(decision.verdict))
-        print(f"MLflow run {run_id}")
+    print(f"MLflow run {run_id}")
     if decision.outcome == REFUSED and champion is not None:
         raise BrimcastError(
             f"{name} version {challenger.version} is refused; version {champion.version} stays the champion. "
@@ -81,19 +82,3 @@ def promote(
         )
     now = f"{name} version {challenger.version} is the champion now"
     print(f"{now}, in place of version {champion.version}." if champion is not None else f"{now}.")
-
-
-def _source(readings: str | None, settings: Settings) -> str:
-    """What to judge by: what is named, or the store. Raises InputError where there is neither."""
-    from data.databases import is_store
-
-    if readings is not None:
-        return readings
-    if is_store(settings.store):
-        return settings.store
-    raise InputError(
-        "No readings are named, and there is no store: a challenger is judged on readings of the newest weeks",
-        expected="--readings and --bins, or a store in BRIMCAST_STORE",
-        remedy="Name them; or promote without judging, with --force and a --reason, which is recorded.",
-        example="brimcast training promote --readings readings.parquet --bins bins.csv",
-    )

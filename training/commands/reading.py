@@ -8,6 +8,7 @@ from data.progress import working
 
 if TYPE_CHECKING:
     from data.history import History
+    from data.settings import Settings
 
 
 def read_history(
@@ -27,6 +28,23 @@ def read_history(
     for text in heard.notes:
         note(text)
     return heard.history
+
+
+def named_or_store(readings: str | None, settings: Settings, otherwise: str = "") -> str:
+    """What is named, or the store. Raises InputError where there is neither; `otherwise`: what else helps then."""
+    from data.databases import is_store
+    from data.errors import InputError
+
+    if readings is not None:
+        return readings
+    if is_store(settings.store):
+        return settings.store
+    raise InputError(
+        f"No readings are named, and no store answers at {source_of(settings.store)}",
+        expected="--readings and --bins, or a store in BRIMCAST_STORE",
+        remedy=f"Name what was heard of late; or load it into a store with `brimcast data load`{otherwise}.",
+        example="--readings readings.parquet --bins bins.csv",
+    )
 
 
 def source_of(readings: str) -> str:

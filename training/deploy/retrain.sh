@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # For cron: watches the champion; where it is to be trained anew, fits a challenger and lets `promote` judge it.
 #
+#   BRIMCAST_STORE=postgresql://brimcast@db.city.example/brimcast
 #   17 3 * * *  BRIMCAST_HOME=/srv/brimcast /opt/brimcast/training/deploy/retrain.sh --readings "$BRIMCAST_STORE"
 #
 # Arguments: --readings and what else says where the tables are, as of `brimcast training fit`. Exit 0: nothing to do, or
