@@ -88,7 +88,8 @@ def test_every_file_and_folder_that_the_readme_names_exists() -> None:
     assert [place for place in places if not (ROOT / place).exists()] == []
 
 
-@pytest.mark.timeout(900)  # a fit, a backtest with every baseline: three minutes on one busy core
+@pytest.mark.slow  # a fit, a backtest with every baseline: three minutes on one busy core
+@pytest.mark.timeout(900)
 def test_the_whole_road_runs_and_ends_in_a_due_list(tmp_path: Path) -> None:
     assert len(blocks()["road"].strip().splitlines()) <= 10
     assert "bin_id" in run_block("road", tmp_path)
