@@ -86,7 +86,7 @@ def frontier_chart(result: Replay, forecasters: Sequence[str]) -> Card:
         drawing.axis_y(plane, drawing.ticks_between(0, top), title="emptyings per bin and week (less is better)"),
         drawing.axis_x(
             plane, [(at, f"{at:g}") for at in drawing.ticks_between(base, base + SHOWN_H)],
-            "hours of overflow per bin and week",
+            "overflow, h a bin-week",
         ),
     ]  # fmt: skip
     kinds = {DAYS: "rest", OWN_DAYS: "rest", THRESHOLD: "other", WEEKDAY: "other", FORESIGHT: "wanted"}
