@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +66,12 @@ class Elasticities:
         """(k,) points that bins `code` (k,) (-1: unknown) gather besides the expected at their `pace`, for `sums`."""
         share = np.where((code >= 0)[:, None], self.own[np.maximum(code, 0)], self.pooled)
         return np.asarray((share[:, 0] * sums[:, 0] + share[:, 1] * sums[:, 1]) * pace)
+
+    def expecting(self, examples: Examples) -> Examples:
+        """The examples with the weather's part in what is expected."""
+        features = examples.features
+        code, pace = features.column("bin").astype(int), features.column("pace_672h")
+        return replace(examples, features=features.expecting(self.more(code, examples.weather, pace)))
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for model.json."""

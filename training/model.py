@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from training.examples import Asks, Examples, chunks, learn_examples, situations
 from training.features import horizon_features
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, go_on, monotone, with_ends
+from training.model_card import fitted_card
 from training.practice import known_by
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.settings import ModelSettings
@@ -30,20 +31,6 @@ OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
 BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
-METHOD = (
-    "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
-    "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
-    "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
-    "LightGBM boosters and small neural networks give 13 quantiles of the rise at horizons up to 72 hours.",
-    "How far each is believed is learned from every other four weeks, held back from a first fit.",
-    "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
-    "Their probabilities are recalibrated by stream and horizon on the same weeks.",
-    "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
-    "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
-)
-WEATHER_METHOD = (
-    "What is expected grows and shrinks with the weather forecast, as far as it departs from the four weeks before."
-)
 
 
 def _quiet(_: str) -> None:
@@ -97,7 +84,7 @@ class FillModel:
         elasticities = None
         if len(past.weather):
             elasticities = Elasticities.learn(examples, len(lesson.profiles.bin_ids_))
-            examples = _expecting(examples, elasticities)
+            examples = elasticities.expecting(examples)
         taught = _taught(examples)
         known = examples.take(np.flatnonzero(taught))
         late = examples.take(np.flatnonzero(~taught))
@@ -106,7 +93,7 @@ class FillModel:
         calibration = _calibrate(first, late)
         accumulation = Accumulation.learn(past, microsecond(end), lesson.profiles, examples, rng)
         ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
-        card = _card(past, end, chosen, examples, lesson.profiles)
+        card = fitted_card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
         return cls(lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, card, elasticities)
 
@@ -261,13 +248,6 @@ class FillModel:
         return self.elasticities.more(asks.code[row], skies.sums(row, at, gathered, clock), pace)
 
 
-def _expecting(examples: Examples, elasticities: Elasticities) -> Examples:
-    """The examples with the weather's part in what is expected."""
-    features = examples.features
-    code, pace = features.column("bin").astype(int), features.column("pace_672h")
-    return replace(examples, features=features.expecting(elasticities.more(code, examples.weather, pace)))
-
-
 def _holidays(settings: ModelSettings, past: History, end: pd.Timestamp) -> np.ndarray:
     start = past.readings.frame["measured_at"].min()
     day = 24 * HOUR_US
@@ -288,22 +268,3 @@ def _calibrate(ensemble: Ensemble, late: Examples) -> Calibration:
     quantiles = np.sort(ensemble.predict(late.features), axis=1)
     learned = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
     return learned.softened(BELIEVED)
-
-
-def _card(
-    past: History, end: pd.Timestamp, settings: ModelSettings, examples: Examples, profiles: FillRateProfiles
-) -> dict[str, Any]:
-    first, last = past.span or (end, end)
-    weather = {"weather": len(past.weather)} if len(past.weather) else {}
-    return {
-        "trained_until": end.isoformat(),
-        "span": [first.isoformat(), last.isoformat()],
-        "fingerprint": past.fingerprint(),
-        "readings": len(past.readings),
-        "bins": len(profiles.bin_ids_),
-        "streams": [str(s) for s in profiles.streams_[1:]],
-        "examples": len(examples.rise),
-        "parameters": settings.model_dump(),
-        "method": [*METHOD, WEATHER_METHOD] if weather else list(METHOD),
-        **weather,
-    }

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from data.history import History
 from training.evidence import evidence, reliability_table
+from training.profiles import FillRateProfiles
 from training.score_charts import LEAST_SHOWN, listed, span_h
 from training.scores import summary
+from training.settings import ModelSettings
 from training.slices import SLICES, TITLES
 from training.trust_charts import WANTED80, trusted
 
+if TYPE_CHECKING:
+    from training.examples import Examples
+
+METHOD = (
+    "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
+    "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
+    "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
+    "LightGBM boosters and small neural networks give 13 quantiles of the rise at horizons up to 72 hours.",
+    "How far each is believed is learned from every other four weeks, held back from a first fit.",
+    "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
+    "Their probabilities are recalibrated by stream and horizon on the same weeks.",
+    "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
+    "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
+)
+WEATHER_METHOD = (
+    "What is expected grows and shrinks with the weather forecast, as far as it departs from the four weeks before."
+)
 TITLES_OF_DATA = {
     "trained_until": "Heard until",
     "span": "Readings from, to",
@@ -32,6 +52,26 @@ ALWAYS = (
     "Beyond 72 hours it is the bin's own rates that go on; that far ahead it is hardly ever tested.",
     "Scores are against readings, which are themselves off by their sensor's noise.",
 )
+
+
+def fitted_card(
+    past: History, end: pd.Timestamp, settings: ModelSettings, examples: Examples, profiles: FillRateProfiles
+) -> dict[str, Any]:
+    """What can be said of a model as soon as it is fitted: data, settings and method; no scores yet."""
+    first, last = past.span or (end, end)
+    weather = {"weather": len(past.weather)} if len(past.weather) else {}
+    return {
+        "trained_until": end.isoformat(),
+        "span": [first.isoformat(), last.isoformat()],
+        "fingerprint": past.fingerprint(),
+        "readings": len(past.readings),
+        "bins": len(profiles.bin_ids_),
+        "streams": [str(s) for s in profiles.streams_[1:]],
+        "examples": len(examples.rise),
+        "parameters": settings.model_dump(),
+        "method": [*METHOD, WEATHER_METHOD] if weather else list(METHOD),
+        **weather,
+    }
 
 
 def scored_card(

@@ -7,8 +7,7 @@ import pandas as pd
 
 from training.candidate import Candidate
 from training.evidence import evidence
-from training.model import METHOD
-from training.model_card import description, markdown, weaknesses
+from training.model_card import METHOD, description, markdown, weaknesses
 
 START = pd.Timestamp("2025-01-01T00:00Z")
 
