@@ -115,8 +115,11 @@ class Outcome(NamedTuple):
     err: str
 
 
+Runner = Callable[..., Outcome]
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+def run(capsys: pytest.CaptureFixture[str]) -> Runner:
     """`brimcast training` with these words, in this process."""
 
     def run_words(*words: object) -> Outcome:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from data.settings import Settings
+from tests.training.conftest import Runner
 from training import tracking
 from training.commands import main
 from training.forecasters import load_model
@@ -17,34 +18,6 @@ from training.registry import local_copy
 COMMANDS = (
     "fit", "tune", "backtest", "forecast", "compare", "promote", "rollback", "replay", "scorecard", "monitor",
 )  # fmt: skip
-
-
-class Outcome:
-    """What a command did: exit code, stdout, stderr."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-class Runner:
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-
-    def __call__(self, *words: object) -> Outcome:
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        said = self.capsys.readouterr()
-        return Outcome(int(left.value.code or 0), said.out, said.err)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Runner:
-    return Runner(capsys)
-
-
-@pytest.fixture
-def city(small_city_folder: Path) -> list[str]:
-    return ["--readings", str(small_city_folder / "readings.parquet"), "--bins", str(small_city_folder / "bins.csv")]
 
 
 @pytest.fixture

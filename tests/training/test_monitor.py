@@ -16,7 +16,7 @@ from data.readings import Readings
 from data.settings import Settings
 from data.simulation import simulate
 from data.store import Store
-from tests.training.test_commands import Runner
+from tests.training.conftest import Runner
 from training import tracking
 from training.candidate import Candidate
 from training.drift import changes, stability_index
@@ -62,11 +62,6 @@ def changed_city(folder: Path) -> tuple[list[str], pd.Timestamp]:
 def faster(tmp_path_factory: pytest.TempPathFactory) -> History:
     """The small city, its bins filling three times as fast."""
     return city(tmp_path_factory.mktemp("faster") / "city", 7, rate=48.0)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Runner:
-    return Runner(capsys)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from data.errors import InputError
 from data.history import History
 from data.settings import Settings
-from tests.training.test_commands import Runner
+from tests.training.conftest import Runner
 from training.folds import Fold, rolling_folds
 from training.settings import ModelSettings, read_model_settings
 
@@ -19,16 +19,6 @@ from training.settings import ModelSettings, read_model_settings
 @pytest.fixture(scope="module")
 def course(small_history: History, split: pd.Timestamp) -> tuple[Fold, ...]:
     return rolling_folds(small_history, split, 3, np.random.default_rng(0))
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Runner:
-    return Runner(capsys)
-
-
-@pytest.fixture
-def city(small_city_folder: Path) -> list[str]:
-    return ["--readings", str(small_city_folder / "readings.parquet"), "--bins", str(small_city_folder / "bins.csv")]
 
 
 @pytest.fixture
