@@ -83,16 +83,5 @@ def joined(parts: Sequence[Outlook]) -> Outlook:
     some = [part for part in parts if len(part.forecast)] or list(parts[:1])
     if len(some) == 1:
         return some[0]
-    forecasts = [part.forecast for part in some]
-    whole = replace(
-        forecasts[0],
-        bin_ids=np.concatenate([f.bin_ids for f in forecasts]),
-        as_of=np.concatenate([f.as_of for f in forecasts]),
-        values=np.concatenate([f.values for f in forecasts]),
-        status=np.concatenate([f.status.astype(object) for f in forecasts]),
-        reasons=tuple(why for f in forecasts for why in f.reasons),
-        last_reading_at=np.concatenate([f.last_reading_at for f in forecasts]),
-        fill_now_pct=np.concatenate([f.fill_now_pct for f in forecasts]),
-        full_pct=np.concatenate([f.full_pct for f in forecasts]),
-    )
+    whole = some[0].forecast.joined([part.forecast for part in some])
     return replace(some[0], forecast=whole, places=np.concatenate([part.places for part in some]))

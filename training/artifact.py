@@ -22,6 +22,7 @@ from training.elasticities import Elasticities
 from training.ensemble import Ensemble
 from training.features import feature_names
 from training.grid import LEARNED
+from training.left_alone import LeftAlone
 from training.networks import QuantileNetworks
 from training.profiles import FillRateProfiles
 from training.settings import ModelSettings
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 NETWORKS, BRIEF = "networks", "networks-brief"
 
 
@@ -66,6 +67,7 @@ def save(model: FillModel, folder: Path) -> None:
             "weights": list(model.ensemble.weights),
             "sha256": {path.relative_to(draft).as_posix(): _digest(path.read_bytes()) for path in files},
             "accumulation": model.accumulation.to_json(),
+            "left_alone": model.left_alone.to_json(),
             "calibration": model.calibration.to_json(),
             "settings": model.settings.model_dump(),
             **({"elasticities": model.elasticities.to_json()} if model.elasticities is not None else {}),
@@ -101,6 +103,7 @@ def load(folder: Path) -> FillModel:
             streams=tuple(described["streams"]),
             feature_names=features,
             accumulation=Accumulation.from_json(described["accumulation"]),
+            left_alone=LeftAlone.from_json(described["left_alone"]),
             card=described["card"],
             elasticities=Elasticities.from_json(described["elasticities"]) if "elasticities" in described else None,
         )

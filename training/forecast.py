@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 HOUR = np.timedelta64(3_600_000_000, "us")
+UNATTENDED = "p_full_unattended"
+BY_ROW = ["bin_ids", "as_of", "values", "alone", "status", "last_reading_at", "fill_now_pct", "full_pct", "step_pct"]
 QUANTILE_COLUMNS = {"q05": 0.05, **{f"q{p}": p / 100 for p in range(10, 100, 10)}, "q95": 0.95}
 
 
@@ -17,17 +20,27 @@ class FillForecast:
     Given as quantiles on a grid of horizons and probability levels and read by bilinear interpolation, so that every
     question about it has one answer. Rows whose status is no_data or unknown_bin hold NaN.
 
+    "Absent an emptying" can mean two things, which differ for bins that are nearly always emptied before. `values` are
+    of windows in which nobody came, as sensors see them: they can be scored, but little came in such windows, or
+    somebody would have come. `alone` is if nobody comes, whatever is usual: what who decides to come must know. When a
+    bin is full (`full_at`, `latest_safe`) is told by the latter; `unattended` asks everything of it.
+
     bin_ids (n,)          the bins
     as_of (n,)            datetime64[us] UTC, the moment each forecast is made
     horizons_h (H,)       hours after as_of, from 0, rising
     levels (P,)           probabilities from 0 to 1, rising
     values (n, H, P)      percent; never falls with the horizon nor with the level. The ends (levels 0 and 1) may lie
                           outside 0-100; what is told is capped
+    alone (n, H, P)       likewise, if nobody comes
     status (n,)           ok, stale, cold_start, faulty_sensor, no_data or unknown_bin
     reasons (n,)          for each bin the reasons of its status, in words
     last_reading_at (n,)  datetime64[us] UTC, NaT without readings
     fill_now_pct (n,)     the filtered level at as_of, percent
     full_pct (n,)         percent at which each bin counts as full
+    step_pct (n,)         percent by which the sensor's steps are told (see `data.resolution`), 0 for any value
+
+    Where a sensor speaks in steps, what is told are the steps that it will show: the values are rounded to the nearest
+    one, and a bin is full when its sensor is to show `full_pct` or more.
     """
 
     bin_ids: np.ndarray
@@ -35,31 +48,38 @@ class FillForecast:
     horizons_h: np.ndarray
     levels: np.ndarray
     values: np.ndarray
+    alone: np.ndarray
     status: np.ndarray
     reasons: tuple[tuple[str, ...], ...]
     last_reading_at: np.ndarray
     fill_now_pct: np.ndarray
     full_pct: np.ndarray
+    step_pct: np.ndarray
     model_version: str
 
     def __post_init__(self) -> None:
         shape = (len(self.bin_ids), len(self.horizons_h), len(self.levels))
-        if self.values.shape != shape:
-            raise ValueError(f"values have shape {self.values.shape}, expected {shape}: bins x horizons x levels")
+        for grid in (self.values, self.alone):
+            if grid.shape != shape:
+                raise ValueError(f"values have shape {grid.shape}, expected {shape}: bins x horizons x levels")
         if self.levels[0] != 0 or self.levels[-1] != 1 or self.horizons_h[0] != 0:
             raise ValueError("levels must run from 0 to 1 and horizons_h from 0")
 
     def __len__(self) -> int:
         return len(self.bin_ids)
 
+    @classmethod
+    def joined(cls, parts: Sequence[FillForecast]) -> FillForecast:
+        """The rows of all parts, which are of one model and at least one, end to end."""
+        if len(parts) == 1:
+            return parts[0]
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in BY_ROW}
+        return replace(parts[0], **arrays, reasons=tuple(why for part in parts for why in part.reasons))
+
     def take(self, rows: np.ndarray) -> FillForecast:
         """The forecast of these rows, in this order, repeats allowed."""
-        return replace(
-            self, bin_ids=self.bin_ids[rows], as_of=self.as_of[rows], values=self.values[rows],
-            status=self.status[rows], reasons=tuple(self.reasons[i] for i in rows.tolist()),
-            last_reading_at=self.last_reading_at[rows], fill_now_pct=self.fill_now_pct[rows],
-            full_pct=self.full_pct[rows],
-        )  # fmt: skip
+        arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in BY_ROW}
+        return replace(self, **arrays, reasons=tuple(self.reasons[i] for i in rows.tolist()))
 
     def select(self, bin_ids: Iterable[str]) -> FillForecast:
         """The forecast of these bins, in this order. Raises KeyError for one that is not there."""
@@ -69,6 +89,10 @@ class FillForecast:
         if (rows < 0).any():
             raise KeyError(f"no forecast of {[b for b, r in zip(wanted, rows, strict=True) if r < 0][:5]}")
         return self.take(rows)
+
+    def unattended(self) -> FillForecast:
+        """The forecast if nobody comes, whatever is usual."""
+        return replace(self, values=self.alone)
 
     # ------------------------------------------------------------ questions about a moment
 
@@ -84,7 +108,7 @@ class FillForecast:
         right = np.clip(np.searchsorted(self.levels, wanted, side="left"), 1, len(self.levels) - 1)
         share = (wanted - self.levels[right - 1]) / (self.levels[right] - self.levels[right - 1])
         below, above = at_moment[:, right - 1], at_moment[:, right]
-        return np.clip(below + share * (above - below), 0.0, 100.0)
+        return self._shown(below + share * (above - below))
 
     def quantile(self, level: float, at: pd.Timestamp | np.ndarray) -> np.ndarray:
         """(n,) as `quantiles`, for one probability."""
@@ -92,7 +116,7 @@ class FillForecast:
 
     def mean(self, at: pd.Timestamp | np.ndarray) -> np.ndarray:
         """(n,) expected fill at `at`, percent: the integral of the quantile function, capped to 0-100."""
-        values = np.clip(self._at(at), 0.0, 100.0)
+        values = self._shown(self._at(at))
         weights = np.zeros(len(self.levels))
         weights[:-1] += np.diff(self.levels) / 2
         weights[1:] += np.diff(self.levels) / 2
@@ -105,7 +129,7 @@ class FillForecast:
         """(n,) probability that the fill at `at` is at least `full_pct` (default: the bin's own)."""
         return self._probability_full(self._at(at), self._full(full_pct))
 
-    # ------------------------------------------------------------ questions about a probability
+    # ------------------------------------------------------------ questions about a probability, if nobody comes
 
     def full_at(self, probability: float, full_pct: float | np.ndarray | None = None) -> np.ndarray:
         """(n,) datetime64[us]: the first moment at which the bin is full with this probability; NaT beyond 14 days."""
@@ -114,14 +138,14 @@ class FillForecast:
         full = self._full(full_pct)
         right = int(np.clip(np.searchsorted(self.levels, 1 - probability, side="left"), 1, len(self.levels) - 1))
         share = (1 - probability - self.levels[right - 1]) / (self.levels[right] - self.levels[right - 1])
-        curve = self.values[:, :, right - 1] + share * (self.values[:, :, right] - self.values[:, :, right - 1])
+        curve = self.alone[:, :, right - 1] + share * (self.alone[:, :, right] - self.alone[:, :, right - 1])
         hours = reached(curve, self.horizons_h, full)
         never = np.isnan(hours)
         moved = np.where(never, 0.0, hours) * 3.6e9
         return np.where(never, np.datetime64("NaT", "us"), self.as_of + moved.astype("timedelta64[us]"))
 
     def latest_safe(self, risk: float, full_pct: float | np.ndarray | None = None) -> np.ndarray:
-        """(n,) datetime64[us]: the last moment at which `p_full` is still at most `risk`.
+        """(n,) datetime64[us]: the last moment at which `p_full`, unattended, is still at most `risk`.
 
         It is as_of where the risk is passed already, and NaT where it is not passed within 14 days.
         """
@@ -138,6 +162,7 @@ class FillForecast:
         columns |= {name: quantiles[:, k] for k, name in enumerate(QUANTILE_COLUMNS)}
         columns |= {"mean": self.mean(at), "p_full": self.p_full(at)}
         columns |= {"status": pd.Series(self.status, dtype="str"), "model_version": self.model_version}
+        columns |= {UNATTENDED: self.unattended().p_full(at)}
         return pd.DataFrame(columns)
 
     # ------------------------------------------------------------ the grid
@@ -155,8 +180,16 @@ class FillForecast:
         low, high = self.values[rows, right - 1], self.values[rows, right]
         return low + share * (high - low)
 
+    def _shown(self, values: np.ndarray) -> np.ndarray:
+        """(n, k) what the sensors will show where the grid says `values` (n, k): whole steps, within 0-100."""
+        step = np.where(self.step_pct > 0, self.step_pct, 1.0)[:, None]
+        return np.clip(np.where(self.step_pct[:, None] > 0, np.floor(values / step + 0.5) * step, values), 0.0, 100.0)
+
     def _full(self, full_pct: float | np.ndarray | None) -> np.ndarray:
-        return np.broadcast_to(np.asarray(self.full_pct if full_pct is None else full_pct, dtype=float), (len(self),))
+        """(n,) the value of the grid from which on the sensors will show `full_pct` or more."""
+        full = np.broadcast_to(np.asarray(self.full_pct if full_pct is None else full_pct, dtype=float), (len(self),))
+        step = np.where(self.step_pct > 0, self.step_pct, 1.0)
+        return np.where(self.step_pct > 0, (np.ceil(full / step) - 0.5) * step, full)
 
     def _probability_full(self, values: np.ndarray, full: np.ndarray) -> np.ndarray:
         below = reached(values, self.levels, full)

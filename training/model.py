@@ -22,10 +22,12 @@ from training.examples import Asks, Examples, chunks, learn_examples, situations
 from training.features import horizon_features
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, go_on, monotone, with_ends
+from training.left_alone import LeftAlone
 from training.model_card import fitted_card
 from training.practice import known_by
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.settings import ModelSettings
+from training.situations import Situations
 
 OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
@@ -51,6 +53,7 @@ class FillModel:
     streams: tuple[str, ...]
     feature_names: tuple[str, ...]
     accumulation: Accumulation
+    left_alone: LeftAlone
     card: dict[str, Any]
     elasticities: Elasticities | None = None
     """None where there was no weather to learn from."""
@@ -78,6 +81,7 @@ class FillModel:
         holidays = _holidays(chosen, past, end)
         codes = pd.Index(streams).get_indexer(pd.Index(lesson.asks.streams))
         examples = learn_examples(past, lesson.asks, lesson.table, codes, NEAR_H[1:], holidays, say)
+        left_alone = LeftAlone.learn(examples, lesson.profiles.bin_ids_)
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
         )
@@ -95,7 +99,9 @@ class FillModel:
         ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         card = fitted_card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
-        return cls(lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, card, elasticities)
+        return cls(
+            lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, left_alone, card, elasticities
+        )  # fmt: skip
 
     @property
     def reads_weather(self) -> bool:
@@ -153,44 +159,51 @@ class FillModel:
         streams = known["stream"].fillna("mixed").to_numpy(object)
         zones = known["timezone"].fillna("UTC").to_numpy(object)
         full = known["full_pct"].fillna(95.0).to_numpy(dtype=float)
+        named = known["bin_id"].notna().to_numpy()
         code = pd.Index(self.profiles.bin_ids_).get_indexer(pd.Index(ids))
         asks = Asks(ids, streams, zones, as_of, as_of, self.profiles.rows(ids, streams), code)
-        parts = [self._part(history, archive, asks.take(part)) for part in chunks(archive, asks)]
-        if not parts:
+        if not len(asks):
             empty = np.zeros((0, len(HORIZONS_H), len(LEVELS)))
             nothing = np.zeros(0, dtype="datetime64[us]")
             return FillForecast(
-                ids, nothing, HORIZONS_H, LEVELS, empty, ids, (), nothing, np.zeros(0), full, self.version
+                ids, nothing, HORIZONS_H, LEVELS, empty, empty, ids, (), nothing, full, full, full, self.version
             )
-        status = np.concatenate([p[1] for p in parts])
-        reasons = [r for p in parts for r in p[2]]
-        unknown = known["bin_id"].isna().to_numpy() & (status == "no_data")
-        status[unknown] = "unknown_bin"
-        for i in np.flatnonzero(unknown).tolist():  # only over bins that nobody knows
-            reasons[i] = (f"the bins table lacks this bin, and no reading of the last {RECENT_DAYS:.0f} days names it",)
-        return FillForecast(
-            bin_ids=ids,
-            as_of=as_of.astype("datetime64[us]"),
-            horizons_h=HORIZONS_H,
-            levels=LEVELS,
-            values=np.concatenate([p[0] for p in parts]),
-            status=status,
-            reasons=tuple(reasons),
-            last_reading_at=np.concatenate([p[3] for p in parts]),
-            fill_now_pct=np.concatenate([p[4] for p in parts]),
-            full_pct=full,
-            model_version=self.version,
+        return FillForecast.joined(
+            [self._part(history, archive, asks.take(p), full[p], named[p]) for p in chunks(archive, asks)]
         )
 
     def _part(
-        self, history: History, archive: Archive, asks: Asks
-    ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, ...]], np.ndarray, np.ndarray]:
-        """values, status, reasons, last_reading_at and fill_now_pct of these asks."""
+        self, history: History, archive: Archive, asks: Asks, full_pct: np.ndarray, named: np.ndarray
+    ) -> FillForecast:
+        """The forecast of these asks; `named` (m,) bool: bins of the bins table."""
         clock = asks.clock(HORIZONS_H[-1] + 1)
-        table = self.profiles.table
-        found = situations_of(archive, history, asks, table, clock)
+        found = situations_of(archive, history, asks, self.profiles.table, clock)
+        gathered = Accumulated.of(self.profiles.table, asks.profile)
+        skies = departures(history.weather, asks.as_of, gathered, clock) if self.reads_weather else None
+        values, alone = self._grids(asks, found, gathered, skies, clock)
+        status, reasons = self._status(asks, found, named, skies)
+        measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
+        return FillForecast(
+            bin_ids=asks.bin_ids,
+            as_of=asks.as_of.astype("datetime64[us]"),
+            horizons_h=HORIZONS_H,
+            levels=LEVELS,
+            values=values,
+            alone=alone,
+            status=status,
+            reasons=tuple(reasons),
+            last_reading_at=measured.astype("datetime64[us]"),
+            fill_now_pct=np.where(np.isnan(found.level), np.nan, np.clip(values[:, 0, MEDIAN], 0, 100)),
+            full_pct=full_pct,
+            step_pct=found.step_pct,
+            model_version=self.version,
+        )
+
+    def _grids(
+        self, asks: Asks, found: Situations, gathered: Accumulated, skies: Departures | None, clock: Clock
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`values` and `alone` of the forecast (see `FillForecast`), (m, H, P) each; NaN where nothing is known."""
         some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
-        gathered = Accumulated.of(table, asks.profile)
         row = np.repeat(some, len(NEAR_H))
         at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
         codes = pd.Index(self.streams).get_indexer(pd.Index(asks.streams))
@@ -198,7 +211,6 @@ class FillModel:
             self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
         )
         features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
-        skies = departures(history.weather, asks.as_of, gathered, clock) if self.reads_weather else None
         if skies is not None:
             more = self._more(skies, asks, row, at, found.pace[row], gathered, clock)
             features = features.expecting(more)
@@ -216,22 +228,30 @@ class FillModel:
             hope = np.maximum(hope + more.reshape(hope.shape), 0)
         gained = self.accumulation.gained(hope, doubt)
         trust = self.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
-        held = self.accumulation.resistance
-        values = np.full((len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
-        values[some] = monotone(with_ends(go_on(near, gained, trust, asks.streams[some], held)))
+        grids = np.full((2, len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
+        for grid, believed in zip(grids, (trust, trust * self.left_alone.belief(asks.code[some])), strict=True):
+            whole = go_on(near, gained, believed, asks.streams[some], self.accumulation.resistance)
+            grid[some] = monotone(with_ends(whole))
+        return grids[0], grids[1]
+
+    def _status(
+        self, asks: Asks, found: Situations, named: np.ndarray, skies: Departures | None
+    ) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+        """(m,) status of each ask and its reasons."""
         status, reasons = found.health.status, found.health.reasons()
         own = asks.code >= 0
         evidence = np.where(own, self.profiles.evidence_h_[np.maximum(asks.code, 0)], 0.0)
         cold = (status == "ok") & (evidence < OWN_EVIDENCE_H)
-        status[cold] = "cold_start"
+        unknown = ~named & (status == "no_data")
+        status[cold], status[unknown] = "cold_start", "unknown_bin"
         for i in np.flatnonzero(cold).tolist():  # only over bins that are new
             reasons[i] = (f"{evidence[i]:.0f} h of own history; the profile of stream {asks.streams[i]} is used",)
         if skies is not None and not skies.foretold.all():
             foretold = skies.foretold.tolist()
             reasons = [why if known else (*why, NO_WEATHER) for why, known in zip(reasons, foretold, strict=True)]
-        measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
-        now = np.where(np.isnan(found.level), np.nan, np.clip(values[:, 0, MEDIAN], 0, 100))
-        return values, status, reasons, measured.astype("datetime64[us]"), now
+        for i in np.flatnonzero(unknown).tolist():  # only over bins that nobody knows
+            reasons[i] = (f"the bins table lacks this bin, and no reading of the last {RECENT_DAYS:.0f} days names it",)
+        return status, reasons
 
     def _more(
         self,

@@ -11,6 +11,7 @@ import pandas as pd
 from data.sequences import HOUR_US
 from training.baselines import Forecaster
 from training.counterfactual import Moment
+from training.forecast import UNATTENDED
 from training.weekly import Weekly, local_offset_h
 
 ALWAYS, DAYS, OWN_DAYS = "every-opportunity", "every-k-days", "own-interval"
@@ -116,8 +117,9 @@ class Chances(Protocol):
 class Forecasts:
     """The chances that a forecaster sees, asked with what was known when it was decided.
 
-    Below 5% the tail above q95 goes on as an exponential that halves from q90 to q95: forecasts end at a few quantiles
-    beyond, and say 0 of bins that do overflow once in fifty times, which policies of little risk must tell apart.
+    What it says if nobody comes, where it tells that apart. Below 5% the tail above q95 of others goes on as an
+    exponential that halves from q90 to q95: they end there, and say 0 of bins that do overflow once in fifty times,
+    which policies of little risk must tell apart.
     """
 
     forecaster: Forecaster
@@ -133,6 +135,8 @@ class Forecasts:
             }
         )
         made = self.forecaster.forecast_windows(moment.history, windows)
+        if UNATTENDED in made:
+            return made[UNATTENDED].to_numpy(float).reshape(at_us.shape)
         p_full, q90, q95 = (made[name].to_numpy(float) for name in ("p_full", "q90", "q95"))
         away = np.maximum(np.repeat(moment.full_pct, each) - q95, 0.0)
         tail = TAIL_FROM * 0.5 ** (away / np.maximum(q95 - q90, LEAST_WIDTH_PCT))

@@ -9,6 +9,7 @@ from data.health import RECENT_DAYS, RIM_PCT, Health, judge
 from data.history import History
 from data.jumps import unexplained
 from data.reports import known_reports
+from data.resolution import resolution
 from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search
 from data.spikes import SPIKE_PCT
 from training.calendar import Clock
@@ -30,6 +31,7 @@ class Situations:
     measured (m,) microseconds of the newest reading used (as_of without readings)
     pace (m,)     recent rise over expected rise, last 28 days: what the bin's profile is multiplied with
     health        the state of the sensors
+    step_pct (m,) by which steps the sensors tell the level, 0 for any value: see `data.resolution`
     """
 
     columns: dict[str, np.ndarray]
@@ -37,6 +39,7 @@ class Situations:
     measured: np.ndarray
     pace: np.ndarray
     health: Health
+    step_pct: np.ndarray
 
 
 def describe(
@@ -87,7 +90,7 @@ def describe(
         "weekday": (local // 86400 % 7).astype(float),
         "profile_pct_per_day": gathered.per_day,
     }
-    return Situations(columns, np.where(some, level, np.nan), measured, pace, health)
+    return Situations(columns, np.where(some, level, np.nan), measured, pace, health, resolution(raw))
 
 
 def _fallen(raw: Sequences, level: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from training.forecast import QUANTILE_COLUMNS, FillForecast
+from training.forecast import QUANTILE_COLUMNS, UNATTENDED, FillForecast
 
 NOW = pd.Timestamp("2025-03-01T06:00Z").as_unit("us")
 HORIZONS = np.array([0, 6, 24, 72, 336.0])
@@ -20,14 +20,15 @@ HOURS = st.floats(0, 336)
 MADE_UP = settings(deadline=None, max_examples=100)
 
 
-def forecast(values: np.ndarray, full_pct: float = 95.0, status: str = "ok") -> FillForecast:
+def forecast(values: np.ndarray, full_pct: float = 95.0, status: str = "ok", step_pct: float = 0.0) -> FillForecast:
     """A forecast of bins b0, b1, ... made at NOW, with these values (n, 5, 5)."""
     n = len(values)
     moment = NOW.tz_localize(None).to_datetime64()
     return FillForecast(
         bin_ids=np.array([f"b{k}" for k in range(n)], dtype=object), as_of=np.full(n, moment), horizons_h=HORIZONS,
-        levels=LEVELS, values=values, status=np.full(n, status, dtype=object), reasons=((),) * n,
+        levels=LEVELS, values=values, alone=values, status=np.full(n, status, dtype=object), reasons=((),) * n,
         last_reading_at=np.full(n, moment), fill_now_pct=values[:, 0, 2], full_pct=np.full(n, full_pct),
+        step_pct=np.full(n, step_pct),
         model_version="test/1",
     )  # fmt: skip
 
@@ -207,8 +208,55 @@ def test_a_grid_of_another_shape_is_refused() -> None:
 
 def test_the_table_has_the_contracts_columns() -> None:
     table = steady().table(np.array([after(24).tz_localize(None).to_datetime64()]))
-    expected = ["bin_id", "as_of", "at", *QUANTILE_COLUMNS, "mean", "p_full", "status", "model_version"]
+    expected = ["bin_id", "as_of", "at", *QUANTILE_COLUMNS, "mean", "p_full", "status", "model_version", UNATTENDED]
     assert table.columns.tolist() == expected
     assert list(QUANTILE_COLUMNS) == ["q05", *(f"q{p}" for p in range(10, 100, 10)), "q95"]
     assert table["q50"].tolist() == [44]
     assert table["at"].tolist() == [after(24)]
+
+
+# ---------------------------------------------------------------- if nobody comes
+
+
+def test_when_a_bin_is_full_is_told_as_if_nobody_came() -> None:
+    usual, alone = steady(rate=0.5), steady(rate=2)
+    both = replace(usual, alone=alone.values)
+    assert both.full_at(0.5).tolist() == alone.full_at(0.5).tolist() != usual.full_at(0.5).tolist()
+    assert both.latest_safe(0.1).tolist() == alone.latest_safe(0.1).tolist()
+    assert both.quantile(0.5, after(24)).tolist() == usual.quantile(0.5, after(24)).tolist()
+    assert both.unattended().quantile(0.5, after(24)).tolist() == alone.quantile(0.5, after(24)).tolist()
+    told = both.table(np.array([after(40).tz_localize(None).to_datetime64()]))
+    assert told[UNATTENDED].item() > 0.05 > told["p_full"].item()
+
+
+def test_rows_of_several_parts_are_joined_end_to_end() -> None:
+    whole = forecast(np.concatenate([steady(rate).values for rate in (1, 2, 3)]))
+    parts = [whole.take(np.array([0])), whole.take(np.array([1, 2]))]
+    again = FillForecast.joined(parts)
+    assert again.bin_ids.tolist() == whole.bin_ids.tolist()
+    assert again.reasons == whole.reasons
+    assert (again.values == whole.values).all()
+    assert (again.full_at(0.5) == whole.full_at(0.5)).all()
+
+
+# ---------------------------------------------------------------- sensors that speak in steps
+
+
+def test_what_is_told_of_a_sensor_with_steps_are_its_steps() -> None:
+    stepped = forecast(steady().values, step_pct=20.0)
+    assert stepped.quantiles([0.1, 0.5, 0.9], after(24)).tolist() == [[40, 40, 60]]  # 34, 44 and 54
+    assert set(stepped.table(stepped.as_of)[[*QUANTILE_COLUMNS]].to_numpy().ravel().tolist()) <= {
+        0,
+        20,
+        40,
+        60,
+        80,
+        100,
+    }
+
+
+def test_a_bin_with_steps_is_full_when_its_sensor_will_show_it() -> None:
+    exact, stepped = forecast(steady().values), forecast(steady().values, step_pct=20.0)
+    assert stepped.p_full(after(70)).tolist() == exact.p_full(after(70), 90.0).tolist()  # shown as 100
+    assert stepped.full_at(0.5).tolist() == exact.full_at(0.5, 90.0).tolist()
+    assert stepped.p_full(after(70), 80.0).tolist() == exact.p_full(after(70), 70.0).tolist()
