@@ -195,13 +195,19 @@ def prune(
     import pandas as pd
 
     from data.databases import shown
+    from data.durations import duration_of
     from data.progress import working
-    from data.retention import keep_of, prune_store
+    from data.retention import LEAST, prune_store
     from data.settings import read_settings
     from data.store import Store
 
-    kept, now = keep_of(keep), pd.Timestamp.now("UTC").as_unit("us")
-    kept_given = kept if keep_forecasts is None else keep_of(keep_forecasts, "--keep-forecasts")
+    kept, now = duration_of(keep, "--keep"), pd.Timestamp.now("UTC").as_unit("us")
+    if kept < LEAST:
+        raise typer.BadParameter(
+            f"{keep!r} is less than the {LEAST.days} days that forecasts read. Expected as much or more, such as 730d.",
+            param_hint="--keep",
+        )
+    kept_given = kept if keep_forecasts is None else duration_of(keep_forecasts, "--keep-forecasts")
     settings = read_settings(store=store)
     with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as opened:
         with working("Pruning"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,19 +30,6 @@ class Pruned:
     readings: int
     bins: int
     forecasts: int = 0
-
-
-def keep_of(text: str, option: str = "--keep") -> pd.Timedelta:
-    """How long something is kept, as 730d, 104w or 8760h. Raises InputError."""
-    matched = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower())
-    if not matched:
-        raise InputError(
-            f"{option} is {text!r}",
-            expected="a number of hours, days or weeks",
-            remedy="Name one.",
-            example=f"{option} 730d",
-        )
-    return pd.Timedelta(hours=int(matched[1]) * {"h": 1, "d": 24, "w": 168}[matched[2]])
 
 
 def prune_store(

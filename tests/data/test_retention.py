@@ -7,7 +7,7 @@ from data.commands import main
 from data.emptyings import Emptyings
 from data.errors import InputError
 from data.readings import Readings
-from data.retention import Pruned, keep_of, prune_store
+from data.retention import Pruned, prune_store
 from data.store import Store
 
 NOW = pd.Timestamp("2026-01-01", tz="UTC").as_unit("us")
@@ -67,15 +67,17 @@ def test_what_forecasts_read_is_never_pruned(store: Store) -> None:
         prune_store(store.connections, NOW - pd.Timedelta(days=34), NOW)
 
 
-@pytest.mark.parametrize(("text", "days"), [("730d", 730), ("104w", 728), ("8760h", 365)])
-def test_how_long_is_kept_is_read_in_hours_days_or_weeks(text: str, days: int) -> None:
-    assert keep_of(text) == pd.Timedelta(days=days)
-
-
-@pytest.mark.parametrize("text", ["", "730", "two years", "-3d", "1.5d", "9999999d"])
-def test_another_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InputError, match="730d"):
-        keep_of(text)
+@pytest.mark.parametrize(
+    "words",
+    [["--keep", "xx"], ["--keep", "34d"], ["--keep", "-3d"], ["--keep", "730d", "--keep-forecasts", "9999999d"]],
+)
+def test_what_is_no_span_to_keep_is_a_wrong_call(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["prune", *words])
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert f"Invalid value for {words[-2]}:" in told
+    assert "Expected" in told
 
 
 def test_the_command_says_what_it_did(aged: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import typer
 
 from data.console import example
+from data.durations import duration_of
 from data.progress import working
 from data.settings import read_settings
 from training.arguments import (
@@ -21,7 +22,6 @@ from training.arguments import (
     To,
     WeatherAt,
     Zone,
-    duration_of,
     horizons_of,
     time_of,
 )
@@ -90,7 +90,7 @@ def compare(
         )
     for model in models:
         check_model(model)
-    step, hours = duration_of(every), horizons_of(horizons)
+    step, hours = duration_of(every, "--every"), horizons_of(horizons)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
     check_start(history, start, learns=False)
     forecasters = {}
