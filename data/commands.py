@@ -177,7 +177,9 @@ def migrate(
 
 @app.command(epilog=example("brimcast data prune --keep 730d --dry-run"))
 def prune(
-    keep: str = typer.Option(..., "--keep", metavar="DURATION", help="How long readings are kept: 730d or 104w."),
+    keep: str = typer.Option(
+        ..., "--keep", metavar="DURATION", help="How long readings and weather are kept: 730d or 104w."
+    ),
     keep_forecasts: str | None = typer.Option(
         None,
         "--keep-forecasts",
@@ -187,7 +189,7 @@ def prune(
     store: str | None = STORE,
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be deleted, and delete nothing."),
 ) -> None:
-    """Delete readings, and forecasts that were given, older than that from a store, beside a running service.
+    """Delete readings, weather, and forecasts that were given, older than that from a store, beside a running service.
 
     The newest reading of each bin stays, however old, and so do bins and emptyings. A file of SQLite does not shrink:
     the room is used again.
@@ -215,7 +217,8 @@ def prune(
         said = "would be deleted" if dry_run else "deleted"
         typer.echo(
             f"{shown(opened.url)}: {done.readings:,} readings of {done.bins:,} bins, measured before "
-            f"{done.before:%Y-%m-%d %H:%M} UTC, and {done.forecasts:,} forecasts given, {said}"
+            f"{done.before:%Y-%m-%d %H:%M} UTC, {done.weather:,} rows of weather before then, and "
+            f"{done.forecasts:,} forecasts given, {said}"
         )
 
 

@@ -9,6 +9,7 @@ from data.errors import InputError
 from data.readings import Readings
 from data.retention import Pruned, prune_store
 from data.store import Store
+from data.weather import Weather
 
 NOW = pd.Timestamp("2026-01-01", tz="UTC").as_unit("us")
 BEFORE = NOW - pd.Timedelta(days=730)
@@ -62,6 +63,19 @@ def test_each_step_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(store.history().readings) == 20
 
 
+def test_weather_goes_by_the_same_rule_in_all_its_versions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 3)
+    at = [BEFORE + pd.Timedelta(hours=hour) for hour in range(-9, 3)]
+    ahead = [pd.Timedelta(hours=hours) for hours in (48, 24, -1)]  # forecast twice, then observed
+    rows = [{"at": moment, "issued_at": moment - before, "temperature_c": 1.0} for moment in at for before in ahead]
+    store.put_weather(Weather.checked(pd.DataFrame(rows)))
+    assert prune_store(store.connections, BEFORE, NOW, dry_run=True) == Pruned(BEFORE, 0, 0, 0, 27)
+    assert len(store.weather()) == 36
+    assert prune_store(store.connections, BEFORE, NOW) == Pruned(BEFORE, 0, 0, 0, 27)
+    assert store.weather().frame["at"].tolist() == sorted(at[9:] * 3)
+    assert prune_store(store.connections, BEFORE, NOW).weather == 0
+
+
 def test_what_forecasts_read_is_never_pruned(store: Store) -> None:
     with pytest.raises(InputError, match="at least the 35 days"):
         prune_store(store.connections, NOW - pd.Timedelta(days=34), NOW)
@@ -88,4 +102,5 @@ def test_the_command_says_what_it_did(aged: Store, capsys: pytest.CaptureFixture
         assert caught.value.code in (0, None)
         told = capsys.readouterr().out
         assert "readings of 2 bins" in told
+        assert "0 rows of weather" in told
         assert told.strip().endswith(said)
