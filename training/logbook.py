@@ -11,7 +11,7 @@ from training.decision import Decision
 from training.figures import change_chart
 from training.model_card import LONGEST
 from training.promotion_settings import PromotionSettings
-from training.tracking import Registered, experiment, session
+from training.tracking import Registered, dataset, experiment, session, windows_dataset
 
 KIND = "decision"
 BREAK = "\n\n---\n\n"
@@ -30,6 +30,7 @@ def entered(decision: Decision, rule: PromotionSettings, settings: Settings) -> 
         title = f"{challenger.name} version {challenger.version}: {decision.outcome}"
         with mlflow.start_run(experiment_id=experiment(client, settings), run_name=title, tags=_tags(decision)) as run:
             client.log_batch(run.info.run_id, params=_params(mlflow, decision, rule))
+            _log_inputs(mlflow, decision)
             if verdict is not None:
                 mlflow.log_metrics(verdict.metrics)
                 mlflow.log_table(verdict.table, "verdict.json")
@@ -47,6 +48,17 @@ def note_rollback(back: Registered, left: Registered, day: str, settings: Settin
     with session(settings) as (_, client):
         _describe(client, left, f"**{day}: rolled back; version {back.version} is the champion again.**")
         _describe(client, back, f"**{day}: champion again, after version {left.version} was rolled back.**")
+
+
+def _log_inputs(mlflow: Any, decision: Decision) -> None:
+    """The readings, and the windows of them, that both were judged on, where they were."""
+    source = decision.source or "unknown"
+    if decision.history is not None:
+        made, about = dataset(decision.history, source, decision.history.fingerprint())
+        mlflow.log_input(made, "evaluation", about)
+    if decision.windows is not None:
+        about = {"windows": str(len(decision.windows))}
+        mlflow.log_input(windows_dataset(decision.windows, source), "evaluation", about)
 
 
 def _describe(client: Any, registered: Registered, entry: str) -> None:

@@ -69,7 +69,12 @@ def champion(settings: Settings) -> int | None:
 
 
 def test_a_worse_challenger_is_refused_with_the_table_of_reasons(
-    run: Any, city: list[str], registered: Settings, scrambled: Candidate, monkeypatch: pytest.MonkeyPatch
+    run: Any,
+    city: list[str],
+    registered: Settings,
+    scrambled: Candidate,
+    small_history: History,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("BRIMCAST_PROMOTION_REPLAY_BINS", "2")
     enter(tracking.log(scrambled, NAME, registered), registered)
@@ -95,6 +100,15 @@ def test_a_worse_challenger_is_refused_with_the_table_of_reasons(
     assert table["columns"][:2] == ["check", "of"]
     assert len(table["data"]) == told.data.metrics["checks"]
     assert client(registered).list_artifacts(told.info.run_id, "figures")
+
+    inputs = {given.dataset.name: given for given in told.inputs.dataset_inputs}
+    assert inputs["readings"].dataset.digest == small_history.fingerprint()
+    assert "small-city" in inputs["readings"].dataset.source
+    assert inputs["windows"].dataset.digest != inputs["readings"].dataset.digest
+    tags = {tag.key: tag.value for tag in inputs["windows"].tags}
+    asked = sum(row[2] for row in table["data"] if row[:2] == ["CRPS", "all windows"])
+    assert int(tags["windows"]) > asked > 0, "bins played as new ones are asked besides"
+    assert tags["mlflow.data.context"] == "evaluation"
 
     text = described(4, registered)
     assert "not promoted; version 1 stays the champion." in text.splitlines()[0]
