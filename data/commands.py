@@ -177,7 +177,9 @@ def migrate(
 
 @app.command(epilog=example("brimcast data prune --keep 730d --dry-run"))
 def prune(
-    keep: str = typer.Option(..., "--keep", metavar="DURATION", help="How long readings are kept: 730d or 104w."),
+    keep: str = typer.Option(
+        ..., "--keep", metavar="DURATION", help="How long readings and weather are kept: 730d or 104w."
+    ),
     keep_forecasts: str | None = typer.Option(
         None,
         "--keep-forecasts",
@@ -187,7 +189,7 @@ def prune(
     store: str | None = STORE,
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be deleted, and delete nothing."),
 ) -> None:
-    """Delete readings, and forecasts that were given, older than that from a store, beside a running service.
+    """Delete readings, weather, and forecasts that were given, older than that from a store, beside a running service.
 
     The newest reading of each bin stays, however old, and so do bins and emptyings. A file of SQLite does not shrink:
     the room is used again.
@@ -195,13 +197,19 @@ def prune(
     import pandas as pd
 
     from data.databases import shown
+    from data.durations import duration_of
     from data.progress import working
-    from data.retention import keep_of, prune_store
+    from data.retention import LEAST, prune_store
     from data.settings import read_settings
     from data.store import Store
 
-    kept, now = keep_of(keep), pd.Timestamp.now("UTC").as_unit("us")
-    kept_given = kept if keep_forecasts is None else keep_of(keep_forecasts, "--keep-forecasts")
+    kept, now = duration_of(keep, "--keep"), pd.Timestamp.now("UTC").as_unit("us")
+    if kept < LEAST:
+        raise typer.BadParameter(
+            f"{keep!r} is less than the {LEAST.days} days that forecasts read. Expected as much or more, such as 730d.",
+            param_hint="--keep",
+        )
+    kept_given = kept if keep_forecasts is None else duration_of(keep_forecasts, "--keep-forecasts")
     settings = read_settings(store=store)
     with Store(settings.store, migrate=False, wait_s=settings.store_wait_s) as opened:
         with working("Pruning"):
@@ -209,7 +217,8 @@ def prune(
         said = "would be deleted" if dry_run else "deleted"
         typer.echo(
             f"{shown(opened.url)}: {done.readings:,} readings of {done.bins:,} bins, measured before "
-            f"{done.before:%Y-%m-%d %H:%M} UTC, and {done.forecasts:,} forecasts given, {said}"
+            f"{done.before:%Y-%m-%d %H:%M} UTC, {done.weather:,} rows of weather before then, and "
+            f"{done.forecasts:,} forecasts given, {said}"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from data import schema
 from data.batches import fetched, is_postgres, listed, microsecond
 from data.connections import Connections
 from data.errors import InputError
-from data.stored_given import count_given, forget_given
 
 CHUNK = 10_000
 LEAST = pd.Timedelta(days=35)
@@ -24,26 +23,14 @@ LEAST = pd.Timedelta(days=35)
 class Pruned:
     """Readings measured before `before`, of `bins` bins: deleted, or found by a dry run; each bin's newest stays.
 
-    forecasts: those given before the moment until which they are kept.
+    forecasts: those given before the moment until which they are kept; weather: rows for moments before `before`.
     """
 
     before: pd.Timestamp
     readings: int
     bins: int
     forecasts: int = 0
-
-
-def keep_of(text: str, option: str = "--keep") -> pd.Timedelta:
-    """How long something is kept, as 730d, 104w or 8760h. Raises InputError."""
-    matched = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower())
-    if not matched:
-        raise InputError(
-            f"{option} is {text!r}",
-            expected="a number of hours, days or weeks",
-            remedy="Name one.",
-            example=f"{option} 730d",
-        )
-    return pd.Timedelta(hours=int(matched[1]) * {"h": 1, "d": 24, "w": 168}[matched[2]])
+    weather: int = 0
 
 
 def prune_store(
@@ -55,12 +42,13 @@ def prune_store(
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Pruned:
-    """Delete readings measured before `before`, save the newest of each bin in all its versions; and forecasts given.
+    """Delete readings measured before `before`, save the newest of each bin in all its versions; weather; forecasts.
 
-    Those given before `given_before`; without readings none can be scored, so it is `before` at the earliest.
+    Weather of moments before `before`, in all its versions. Forecasts given before `given_before`; without readings
+    none can be scored, so it is `before` at the earliest.
 
     Each chunk is a transaction of its own; ended early, the rest is left for the next time. `progress`
-    is told the number of rows of each.
+    is told the number of readings of each.
     Raises InputError when that is less than 35 days before `now`.
     """
     if before > now - LEAST:
@@ -70,18 +58,15 @@ def prune_store(
             remedy="Keep more.",
             example="--keep 730d",
         )
-    given_before = max(before, given_before or before)
+    given_end = microsecond(max(before, given_before or before).floor("h"))
+    dated = ((schema.GIVEN.c.hour, given_end), (schema.WEATHER.c.at, microsecond(before)))
     with connections.snapshot() as connection:
-        old, given = _count(connection, before), count_given(connection, given_before)
+        old = _count(connection, before)
+        forecasts, weather = (_count_until(connection, time, end) for time, end in dated)
     if dry_run:
-        return Pruned(before, int(old.sum()), len(old), given)
-    deleted = forecasts = 0
-    while True:
-        with connections.transaction() as connection:
-            gone = forget_given(connection, given_before, CHUNK)
-        if not gone:
-            break
-        forecasts += gone
+        return Pruned(before, int(old.sum()), len(old), forecasts, weather)
+    forecasts, weather = (_delete_until(connections, time, end) for time, end in dated)
+    deleted = 0
     for _, chunk in old.groupby((old.cumsum() - 1) // CHUNK):  # bins that have about so many old rows together
         gone = CHUNK
         while gone >= CHUNK:
@@ -90,7 +75,31 @@ def prune_store(
             deleted += gone
             if progress:
                 progress(gone)
-    return Pruned(before, deleted, len(old), forecasts)
+    return Pruned(before, deleted, len(old), forecasts, weather)
+
+
+def _count_until(connection: sa.Connection, time: sa.Column, end: int) -> int:
+    """How many rows of the time's table lie before `end`, in microseconds."""
+    mark = "%s" if is_postgres(connection) else "?"
+    sql = f"SELECT count(*) FROM {time.table.name} WHERE {time.name} < {mark}"
+    return int(fetched(connection, sql, (end,))[0][0])
+
+
+def _delete_until(connections: Connections, time: sa.Column, end: int) -> int:
+    """Delete the rows of the time's table before `end`, in microseconds; how many. The table's key begins with it.
+
+    The oldest first, about CHUNK of them in a transaction: all of one moment, however many these are.
+    """
+    deleted, gone = 0, 1
+    while gone:
+        with connections.transaction() as connection:
+            mark, table = "%s" if is_postgres(connection) else "?", time.table.name
+            last = f"SELECT {time.name} FROM {table} WHERE {time.name} < {mark} ORDER BY {time.name}"
+            bound = fetched(connection, f"{last} LIMIT 1 OFFSET {CHUNK - 1}", (end,))
+            newest = bound[0][0] if bound else end - 1
+            gone = connection.exec_driver_sql(f"DELETE FROM {table} WHERE {time.name} <= {mark}", (newest,)).rowcount
+        deleted += gone
+    return deleted
 
 
 def _count(connection: sa.Connection, before: pd.Timestamp) -> pd.Series:

@@ -2,10 +2,10 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.errors import InputError
+from data.environment import read_environment
 
 
 class Settings(BaseSettings):
@@ -82,13 +82,4 @@ class Settings(BaseSettings):
 
 def read_settings(**given: Any) -> Settings:
     """Settings from the environment, or from `given` where that is not None. Raises InputError."""
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"The setting {name} is {first.get('input')!r} ({first['msg']})",
-            expected="settings that Brimcast knows",
-            remedy=f"Correct the variable BRIMCAST_{name.upper()}.",
-        ) from error
+    return read_environment(Settings, "The setting", given)

@@ -53,20 +53,3 @@ def _read(
     key = ", ".join(column.name for column in schema.GIVEN.primary_key.columns)
     sql = f"SELECT {names} FROM given_forecasts WHERE {tests} ORDER BY {key}"
     return framed(fetched(connection, sql, given), schema.GIVEN)[list(GIVEN.columns)]
-
-
-def forget_given(connection: sa.Connection, before: pd.Timestamp, chunk: int) -> int:
-    """Delete the oldest forecasts made in hours before this one, about `chunk` of them; how many."""
-    mark = "%s" if is_postgres(connection) else "?"
-    end = microsecond(before.floor("h"))
-    last = f"SELECT hour FROM given_forecasts WHERE hour < {mark} ORDER BY hour LIMIT 1 OFFSET {chunk - 1}"
-    bound = fetched(connection, last, (end,))
-    newest = bound[0][0] if bound else end - 1  # whole hours, however many they hold
-    return connection.exec_driver_sql(f"DELETE FROM given_forecasts WHERE hour <= {mark}", (newest,)).rowcount
-
-
-def count_given(connection: sa.Connection, before: pd.Timestamp) -> int:
-    """How many forecasts were made in hours before this one."""
-    mark = "%s" if is_postgres(connection) else "?"
-    sql = f"SELECT count(*) FROM given_forecasts WHERE hour < {mark}"
-    return int(fetched(connection, sql, (microsecond(before.floor("h")),))[0][0])

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from serving.answers import ProblemAnswer
+from serving.examples import answers
 from serving.messages import EXAMPLES
 from serving.problems import PROBLEM_JSON, problem
 from serving.scopes import needed
@@ -72,9 +73,12 @@ def document(routes: FastAPI, endpoints: tuple[Endpoint, ...], version: str) -> 
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["ProblemAnswer"] = ProblemAnswer.model_json_schema()
+    examples = answers()
     for path, operations in drawn["paths"].items():
         for method, operation in operations.items():
             _tell_refusals(path, operation)
+            if told := examples.get((method, path)):
+                operation["responses"]["200"]["content"]["application/json"] |= told
             if method == "get" and path.startswith("/v1/"):
                 operation["responses"]["304"] = {"description": "If-None-Match names this answer's ETag already"}
     drawn["paths"] = dict(sorted(drawn["paths"].items(), key=lambda entry: _place(entry[0])))

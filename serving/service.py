@@ -31,6 +31,7 @@ from serving.messages import DueRequest, ForecastRequest
 from serving.middleware import Guard
 from serving.ngsi_ld import NgsiLdAnswer, ngsi_ld
 from serving.openapi import Endpoint
+from serving.parent import Parent
 from serving.problems import PROBLEM_JSON, Problem
 from serving.routes import as_problem, make_routes
 from serving.served import Served
@@ -100,6 +101,7 @@ class Brimcast:
     def __init__(self) -> None:
         # It logs every wrong request with its traceback; what fails in our endpoints, `as_problem` logs.
         logging.getLogger("bentoml._internal.server.http_app").setLevel(logging.CRITICAL)
+        self.parent = Parent()
         self.settings = settings = read_settings()
         configure_logs(settings.log_level)
         routes.state.access = Access.of(settings)
@@ -108,6 +110,8 @@ class Brimcast:
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's types are skipped, see pyproject.toml
     def settle(self) -> None:
         """Load what the first request would wait for, then keep the garbage collector away from it."""
+        if bentoml.server_context.worker_index is not None:  # not where somebody serves the application by himself
+            self.parent.begin()
         routes.state.live.warm()
         gc.collect()
         gc.freeze()
@@ -118,6 +122,7 @@ class Brimcast:
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def end(self) -> None:
         """Leave the state as it is: nothing of it is needed again."""
+        self.parent.end()
         routes.state.live.end()
         self.watch.end()
 

@@ -1,16 +1,15 @@
-"""Words of the command line: the options that commands share, and times, durations and horizons read into values."""
+"""Words of the command line: the options that commands share, and times and horizons read into values."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import pandas as pd
 import typer
 
+from data.durations import duration_of
 from data.times import EXAMPLE, read_times
 
-UNITS_H = {"min": 1 / 60, "m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}
 LONGEST_H = 336.0
 
 
@@ -22,15 +21,6 @@ def time_of(text: str) -> pd.Timestamp:
     if times.missing[0] or times.bad[0]:
         raise typer.BadParameter(f"{text!r} is not a time. Expected ISO 8601 with an offset, such as {EXAMPLE}.")
     return pd.Timestamp(times.utc.iloc[0])
-
-
-def duration_of(text: str) -> pd.Timedelta:
-    """A duration such as 6h, 30min or 2d, above zero. Raises typer.BadParameter."""
-    matched = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
-    hours = float(matched[1]) * UNITS_H.get(matched[2], 0.0) if matched else 0.0
-    if hours <= 0:
-        raise typer.BadParameter(f"{text!r} is not a duration. Expected such as 6h, 30min or 2d.")
-    return pd.Timedelta(hours=hours)
 
 
 def horizons_of(text: str) -> list[float]:

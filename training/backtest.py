@@ -10,6 +10,7 @@ import pandas as pd
 from data.errors import InputError
 from data.history import History
 from data.outputs import whole, write_table
+from data.tables import FULL_PCT
 from training.baselines import Forecaster
 from training.hindsight import Hindsight
 from training.labels import asks, label
@@ -17,15 +18,16 @@ from training.report import report
 from training.scores import KEY, ROUNDING_PCT, row_scores, summary
 from training.slices import SLICES, slices_of
 
-FACTS = tuple(name for name in SLICES if name != "status")
+FACTS = (*(name for name in SLICES if name != "status"), "full_pct")
 
 
 @dataclass(frozen=True)
 class Backtest:
     """Forecasts of many origins, and what came true.
 
-    windows: every window asked (bin_id, as_of, at and its slices, see `slices_of`), with horizon_h and y where it could
-    be scored, NaN elsewhere; forecasts: the contract's table by forecaster, rows as `windows`.
+    windows: every window asked (bin_id, as_of, at, its slices, see `slices_of`, and the bin's own full_pct, by which
+    p_full is judged), with horizon_h and y where it could be scored, NaN elsewhere; forecasts: the contract's table by
+    forecaster, rows as `windows`.
     """
 
     windows: pd.DataFrame
@@ -123,7 +125,8 @@ def backtest(
             remedy="Choose an earlier --from, or shorter --horizons.",
         )
     truths = labelled.set_index("row")[["horizon_h", "y"]].reindex(range(len(asked)))
-    windows = pd.concat([asked, truths, slices_of(history, asked, country)], axis=1)
+    full_pct = asked["bin_id"].map(history.bins.unique["full_pct"]).fillna(FULL_PCT)
+    windows = pd.concat([asked, truths, slices_of(history, asked, country)], axis=1).assign(full_pct=full_pct)
     say(f"{len(labelled)} of them can be scored")
     forecasts = {}
     for name, forecaster in forecasters.items():

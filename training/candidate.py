@@ -185,7 +185,7 @@ def _fans(model: FillModel, history: History, start: pd.Timestamp, end: pd.Times
     windows = pd.DataFrame({"bin_id": bins.repeat(FAN_H + 1).astype("str"), "as_of": as_of})
     windows["at"] = windows["as_of"] + pd.to_timedelta(hours, unit="h")
     windows = windows.astype({"as_of": "datetime64[us, UTC]", "at": "datetime64[us, UTC]"})
-    return fan_charts(model.forecast_windows(history, windows), near, history.bins.unique["stream"])
+    return fan_charts(model.forecast_windows(history, windows), near, history.bins.unique)
 
 
 def _flat(table: pd.DataFrame, prefix: str) -> dict[str, float]:

@@ -14,6 +14,7 @@ from data.settings import Settings
 from training.contest import contest
 from training.promotion_settings import PromotionSettings
 from training.rivals import rivals
+from training.scores import KEY
 from training.tracking import Registered
 from training.verdict import Verdict, changed, judge
 
@@ -27,7 +28,8 @@ class Decision:
 
     champion: whom it challenged, None where there was none; verdict: the rule's, None where it was not asked; reason:
     of whoever promotes it by force, None where the rule decides; cards: the versions' own, challenger's first, empty
-    where unread; made_at: when; source: where the readings came from.
+    where unread; made_at: when; source: where the readings came from; history, windows: these, and what was asked of
+    both with what came true (bin_id, as_of, at, y), where the rule was asked.
     """
 
     challenger: Registered
@@ -37,6 +39,8 @@ class Decision:
     made_at: pd.Timestamp
     source: str | None = None
     cards: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
+    history: History | None = None
+    windows: pd.DataFrame | None = None
 
     @property
     def outcome(self) -> str:
@@ -126,7 +130,8 @@ def decide(
     say("weighing")
     verdict = judge(met, (both.challenger.words, both.champion.words), rule)
     cards = both.challenger.card, both.champion.card
-    return Decision(challenger, champion, verdict, reason, made_at, source, cards)
+    windows = met.challenger[[*KEY, "y"]]
+    return Decision(challenger, champion, verdict, reason, made_at, source, cards, history, windows)
 
 
 def _day(card: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data.tables import FULL_PCT
 from training import drawing
 from training.drawing import Plane
 from training.hindsight import HOUR, Hindsight, Stretch
@@ -28,10 +29,17 @@ class Fan:
     quantiles: np.ndarray
 
 
-def fan_drawing(stretch: Stretch, fans: Sequence[Fan], plane: Plane, ticks: list[tuple[float, str]], label: str) -> str:
-    """Readings and forecasts on one drawing; `stretch` counts hours as the plane does."""
+def fan_drawing(
+    stretch: Stretch,
+    fans: Sequence[Fan],
+    plane: Plane,
+    ticks: list[tuple[float, str]],
+    label: str,
+    full_pct: float = FULL_PCT,
+) -> str:
+    """Readings and forecasts of a bin that is full at `full_pct`; `stretch` counts hours as the plane does."""
     parts = [drawing.axis_y(plane, [0, 25, 50, 75, 100], title="fill, %"), drawing.axis_x(plane, ticks, lines=True)]
-    parts.append(drawing.stroke(plane, (plane.x[0], 95), (plane.x[1], 95), "full"))
+    parts.append(drawing.stroke(plane, (plane.x[0], full_pct), (plane.x[1], full_pct), "full"))
     for fan in fans:
         xs = [fan.start_h, *fan.hours.tolist()]
         rows = [[fan.level, *fan.quantiles[:, k].tolist()] for k in range(len(FAN))]
@@ -56,7 +64,8 @@ def fan_drawing(stretch: Stretch, fans: Sequence[Fan], plane: Plane, ticks: list
 def fan_cards(rows: pd.DataFrame, forecasts: pd.DataFrame, past: Hindsight) -> list[Card]:
     """Cards of the best, typical and worst bins: a stretch of days as usual for the bin, with forecasts over it.
 
-    rows: `row_scores` with stream; forecasts: the contract's table of all windows asked, the horizons not scored too.
+    rows: `row_scores` with stream and full_pct; forecasts: the contract's table of all windows asked, the
+    horizons not scored too.
     """
     usual = rows.groupby("horizon_h")["crps"].transform("mean").to_numpy(float)
     scored = rows.assign(hard=rows["crps"] / np.maximum(usual, 1e-9))
@@ -75,7 +84,7 @@ def fan_cards(rows: pd.DataFrame, forecasts: pd.DataFrame, past: Hindsight) -> l
         place = bins.index.tolist().index(bin_id) + 1
         words = f"Off by {own['crps'].mean():.1f} points on average; in these days {inside} of {total} truths"
         words += " in the 80% band."
-        drawn = fan_drawing(stretch, ahead, plane, ticks, f"{kind} bin {bin_id}")
+        drawn = fan_drawing(stretch, ahead, plane, ticks, f"{kind} bin {bin_id}", float(own["full_pct"].iloc[0]))
         tag = f"{own['stream'].iloc[0]}, {place} of {len(bins)} by how well it is forecast"
         cards.append(Card(f"{kind}: {bin_id}", drawn, words, tag))
     return cards

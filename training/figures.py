@@ -16,13 +16,14 @@ from data.tables import FULL_PCT
 BLUE, GREY, RED = "#2060a0", "#606060", "#b03020"
 BANDS = (("q05", "q95", 0.15), ("q10", "q90", 0.2), ("q30", "q70", 0.3))
 COVER_PCT = 80
+FACTS = ["stream", "full_pct"]
 
 
-def fan_charts(forecasts: pd.DataFrame, readings: pd.DataFrame, streams: pd.Series | None = None) -> Figure:
+def fan_charts(forecasts: pd.DataFrame, readings: pd.DataFrame, facts: pd.DataFrame | None = None) -> Figure:
     """A panel per bin: its forecast from one `as_of` as a fan, and the readings before and after it.
 
     forecasts: the contract's table, one as_of per bin, rows by `at`; readings: bin_id, measured_at, fill_pct;
-    streams: the bins' streams by bin_id, for the titles.
+    facts: the bins' stream and full_pct by bin_id, for the titles and the line of being full.
     """
     bins = list(dict.fromkeys(forecasts["bin_id"]))
     figure, panels = _panels(len(bins), width=5.5, height=2.8)
@@ -36,8 +37,8 @@ def fan_charts(forecasts: pd.DataFrame, readings: pd.DataFrame, streams: pd.Seri
         axes.plot(own["measured_at"].dt.tz_convert(None), own["fill_pct"], ".", color=GREY, ms=3, label="readings")
         if len(fan):
             axes.axvline(fan["as_of"].dt.tz_convert(None).iloc[0], color=GREY, lw=0.8, ls=":")
-        axes.axhline(FULL_PCT, color=RED, lw=0.8, ls="--", label="full")
-        stream = None if streams is None else streams.get(bin_id)
+        stream, full = (None, FULL_PCT) if facts is None or bin_id not in facts.index else facts.loc[bin_id, FACTS]
+        axes.axhline(full, color=RED, lw=0.8, ls="--", label="full")
         axes.set(title=f"{bin_id}, {stream}" if stream else bin_id, ylim=(-2, 108), ylabel="fill, %")
         locator = AutoDateLocator(maxticks=6)
         axes.xaxis.set_major_locator(locator)

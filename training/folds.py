@@ -29,8 +29,8 @@ HORIZONS_H = (6.0, 12.0, 24.0, 48.0, 72.0)
 class Fold:
     """One rolling origin: models learn what was heard by `until` and are scored on `windows`, which end by `end`.
 
-    windows: labelled (bin_id, as_of, at, horizon_h, y); yardstick: `row_scores` of the baseline on them; heard: the
-    history of their bins.
+    windows: labelled (bin_id, as_of, at, horizon_h, y, full_pct); yardstick: `row_scores` of the baseline on them;
+    heard: the history of their bins.
     """
 
     until: pd.Timestamp
@@ -83,7 +83,7 @@ def _fold(heard: History, until: pd.Timestamp, end: pd.Timestamp, progress: Call
     progress(f"{YARDSTICK} from {until:%Y-%m-%d %H:%M}")
     rule = {YARDSTICK: baseline(YARDSTICK).fit(heard, until)}
     scored = backtest(rule, heard, start=until, end=end, every=EVERY, horizons_h=HORIZONS_H)
-    windows = scored.scorable[["bin_id", "as_of", "at", "horizon_h", "y"]].reset_index(drop=True)
+    windows = scored.scorable[["bin_id", "as_of", "at", "horizon_h", "y", "full_pct"]].reset_index(drop=True)
     return Fold(until, end, windows, scored.rows(YARDSTICK), heard)
 
 

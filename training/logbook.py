@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pandas as pd
+
 from data.settings import Settings
 from training.decision import Decision
 from training.figures import change_chart
 from training.model_card import LONGEST
 from training.promotion_settings import PromotionSettings
-from training.tracking import Registered, experiment, session
+from training.tracking import Registered, dataset, experiment, session, windows_dataset
 
-KIND = "decision"
+KIND, ROLLED_BACK = "decision", "rolled_back"
 BREAK = "\n\n---\n\n"
 ENTRIES = 3
 
@@ -30,6 +32,7 @@ def entered(decision: Decision, rule: PromotionSettings, settings: Settings) -> 
         title = f"{challenger.name} version {challenger.version}: {decision.outcome}"
         with mlflow.start_run(experiment_id=experiment(client, settings), run_name=title, tags=_tags(decision)) as run:
             client.log_batch(run.info.run_id, params=_params(mlflow, decision, rule))
+            _log_inputs(mlflow, decision)
             if verdict is not None:
                 mlflow.log_metrics(verdict.metrics)
                 mlflow.log_table(verdict.table, "verdict.json")
@@ -42,11 +45,42 @@ def entered(decision: Decision, rule: PromotionSettings, settings: Settings) -> 
             client.set_model_version_tag(challenger.name, str(challenger.version), key, value)
 
 
-def note_rollback(back: Registered, left: Registered, day: str, settings: Settings) -> None:
-    """Say in both versions' descriptions that a rollback led from `left` to `back`."""
-    with session(settings) as (_, client):
-        _describe(client, left, f"**{day}: rolled back; version {back.version} is the champion again.**")
-        _describe(client, back, f"**{day}: champion again, after version {left.version} was rolled back.**")
+@contextmanager
+def rolled_back(
+    back: Registered, left: Registered, reason: str | None, made_at: pd.Timestamp, settings: Settings
+) -> Iterator[str]:
+    """Log as a run that `back` becomes the champion again in place of `left`; yield its id to carry that out.
+
+    Find it by its tags: type = decision, outcome = rolled_back, name, champion (who was it until then), back_to; its
+    start is when, its reason why. Both versions' descriptions say so. Nothing is kept but tags: who rolls back may
+    have lost the artifacts' storage. Where the block raises, the run has failed and no description changes. Raises
+    RegistryError.
+    """
+    why = (reason or "").strip()[:5000]
+    tags = {"type": KIND, "name": left.name, "outcome": ROLLED_BACK}
+    tags |= {"champion": str(left.version), "champion_run": left.run_id}
+    tags |= {"back_to": str(back.version), "back_to_run": back.run_id} | ({"reason": why} if why else {})
+    title = f"{left.name} version {left.version}: rolled back to version {back.version}"
+    with session(settings) as (mlflow, client):
+        with mlflow.start_run(experiment_id=experiment(client, settings), run_name=title, tags=tags) as run:
+            run_id = str(run.info.run_id)
+            yield run_id
+        day, decided = f"{made_at:%Y-%m-%d}", f"\n\n{f'Because: {why}. ' if why else ''}MLflow run {run_id}"
+        _describe(client, left, f"**{day}: rolled back; version {back.version} is the champion again.**{decided}")
+        _describe(client, back, f"**{day}: champion again, after version {left.version} was rolled back.**{decided}")
+        for key, value in (("decision", ROLLED_BACK), ("decision_run", run_id)):
+            client.set_model_version_tag(left.name, str(left.version), key, value)
+
+
+def _log_inputs(mlflow: Any, decision: Decision) -> None:
+    """The readings, and the windows of them, that both were judged on, where they were."""
+    source = decision.source or "unknown"
+    if decision.history is not None:
+        made, about = dataset(decision.history, source, decision.history.fingerprint())
+        mlflow.log_input(made, "evaluation", about)
+    if decision.windows is not None:
+        about = {"windows": str(len(decision.windows))}
+        mlflow.log_input(windows_dataset(decision.windows, source), "evaluation", about)
 
 
 def _describe(client: Any, registered: Registered, entry: str) -> None:

@@ -164,7 +164,7 @@ def _pace(miss: Mapping, known: Stretch, during: Stretch, *, told: bool) -> list
 def miss_cards(rows: pd.DataFrame, forecasts: pd.DataFrame, past: Hindsight) -> list[Card]:
     """A card for each of the worst misses: what was said, what came, and what happened.
 
-    rows: `row_scores` with stream and status; forecasts: the contract's table of the same bins.
+    rows: `row_scores` with stream, status and full_pct; forecasts: the contract's table of the same bins.
     """
     worst = worst_misses(rows)
     quantiles = forecasts[["bin_id", "as_of", "at", "q10", "q50", "q90"]]
@@ -180,7 +180,7 @@ def miss_cards(rows: pd.DataFrame, forecasts: pd.DataFrame, past: Hindsight) -> 
         midnights = pd.date_range((as_of - BEFORE_H * HOUR).ceil("D"), as_of + (horizon + AFTER_H) * HOUR, freq="D")
         thin = midnights[:: max(1, len(midnights) // 4)]
         ticks = [((day - as_of) / HOUR, f"{day:%-d %b}") for day in thin if (day - as_of) / HOUR < plane.x[1] - 4]
-        drawn = fan_drawing(stretch, [fan] if len(fan.hours) else [], plane, ticks, words)
+        drawn = fan_drawing(stretch, [fan] if len(fan.hours) else [], plane, ticks, words, miss["full_pct"])
         mark = dot(plane, horizon, float(miss["y"]), "bad", f"came: {miss['y']:.0f}", 6)
         said = f"said {miss['q50']:.0f} ({miss['q10']:.0f}-{miss['q90']:.0f})" if miss["q50"] >= 0 else "said nothing"
         tag = f"{miss['stream']}, {span_h(horizon)} from {as_of:%-d %b %Y %H:%M} UTC: {said}, came {miss['y']:.0f}"

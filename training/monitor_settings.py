@@ -2,18 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.errors import InputError
-
-PREFIX = "BRIMCAST_MONITOR_"
+from data.environment import read_environment
 
 
 class MonitorSettings(BaseSettings):
     """When a model is to be trained anew; variables BRIMCAST_MONITOR_... set it otherwise. Shares are of 1."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="BRIMCAST_MONITOR_", extra="forbid", frozen=True)
 
     days: int = Field(default=14, ge=7, multiple_of=7, description="the newest days that are watched: whole weeks")
     least_days: int = Field(default=7, ge=7, multiple_of=7, description="of them at least so many after the training")
@@ -38,14 +36,4 @@ class MonitorSettings(BaseSettings):
 
 def read_monitor_settings(**given: Any) -> MonitorSettings:
     """The settings of the environment, or `given` where that is not None. Raises InputError."""
-    try:
-        return MonitorSettings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"The monitor's setting {name} cannot be used ({first['msg']})",
-            expected="; ".join(f"{n}: {f.description}" for n, f in MonitorSettings.model_fields.items() if n == name)
-            or "a setting that is known",
-            remedy=f"Correct the variable {PREFIX}{name.split('.')[0].upper()}.",
-        ) from error
+    return read_environment(MonitorSettings, "The monitor's setting", given)

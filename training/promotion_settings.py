@@ -2,12 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.errors import InputError
-
-PREFIX = "BRIMCAST_PROMOTION_"
+from data.environment import read_environment
 
 
 class PromotionSettings(BaseSettings):
@@ -16,12 +14,12 @@ class PromotionSettings(BaseSettings):
     Shares are of 1: `slice_margin` 0.02 is two percent.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="BRIMCAST_PROMOTION_", extra="forbid", frozen=True)
 
+    least_days: float = Field(default=7.0, ge=1, description="at least so many days: every day of the week")
     weeks: float = Field(
         default=4.0, gt=0, le=26, description="at most so many of the newest weeks: the season that is to come"
     )
-    least_days: float = Field(default=7.0, ge=1, description="at least so many days: every day of the week")
     every_h: float = Field(default=6.0, gt=0, description="hours between origins")
     horizons_h: tuple[float, ...] = Field(default=(6.0, 12.0, 24.0, 48.0, 72.0), min_length=1)
     bins: int = Field(default=500, gt=0, description="about so many bins are asked, at random")
@@ -49,23 +47,15 @@ class PromotionSettings(BaseSettings):
     slack: float = Field(default=0.01, ge=0, description="outside a band: by so much further off than the champion")
     seed: int = 0
 
-    @model_validator(mode="after")
-    def _long_enough(self) -> PromotionSettings:
-        if self.weeks * 7 < self.least_days:
-            raise ValueError(f"weeks is {self.weeks:g}: expected at least least_days, {self.least_days:g} days")
-        return self
+    @field_validator("weeks")
+    @classmethod
+    def _long_enough(cls, weeks: float, told: ValidationInfo) -> float:
+        least_days = told.data.get("least_days", 0.0)
+        if weeks * 7 < least_days:
+            raise ValueError(f"expected at least least_days, {least_days:g} days")
+        return weeks
 
 
 def read_promotion_settings(**given: Any) -> PromotionSettings:
     """The settings of the environment, or `given` where that is not None. Raises InputError."""
-    try:
-        return PromotionSettings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "weeks"
-        raise InputError(
-            f"The promotion's setting {name} cannot be used ({first['msg']})",
-            expected="; ".join(f"{n}: {f.description}" for n, f in PromotionSettings.model_fields.items() if n == name)
-            or "a setting that is known",
-            remedy=f"Correct the option, or the variable {PREFIX}{name.split('.')[0].upper()}.",
-        ) from error
+    return read_environment(PromotionSettings, "The promotion's setting", given)

@@ -67,6 +67,14 @@ def rollback(name: str, settings: Settings) -> tuple[Registered, Registered]:
 
     One step: the memory is used up. Raises InputError where nothing is remembered.
     """
+    previous, now = remembered(name, settings)
+    tracking.set_alias(name, CHAMPION, previous.version, settings)
+    tracking.remove_alias(name, PREVIOUS, settings)
+    return found(name, previous.version, settings), now
+
+
+def remembered(name: str, settings: Settings) -> tuple[Registered, Registered]:
+    """The version that `rollback` would lead to, and the champion. Raises InputError where nothing is remembered."""
     now = found(name, CHAMPION, settings)
     previous = tracking.find(name, PREVIOUS, settings)
     if previous is None or previous.version == now.version:
@@ -77,9 +85,7 @@ def rollback(name: str, settings: Settings) -> tuple[Registered, Registered]:
             remedy="Promote the version you want instead.",
             example="brimcast training promote 3",
         )
-    tracking.set_alias(name, CHAMPION, previous.version, settings)
-    tracking.remove_alias(name, PREVIOUS, settings)
-    return found(name, previous.version, settings), now
+    return previous, now
 
 
 def found(name: str, wanted: str | int, settings: Settings) -> Registered:

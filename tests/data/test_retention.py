@@ -7,8 +7,9 @@ from data.commands import main
 from data.emptyings import Emptyings
 from data.errors import InputError
 from data.readings import Readings
-from data.retention import Pruned, keep_of, prune_store
+from data.retention import Pruned, prune_store
 from data.store import Store
+from data.weather import Weather
 
 NOW = pd.Timestamp("2026-01-01", tz="UTC").as_unit("us")
 BEFORE = NOW - pd.Timedelta(days=730)
@@ -62,20 +63,35 @@ def test_each_step_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(store.history().readings) == 20
 
 
+def test_weather_goes_by_the_same_rule_in_all_its_versions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 3)
+    at = [BEFORE + pd.Timedelta(hours=hour) for hour in range(-9, 3)]
+    ahead = [pd.Timedelta(hours=hours) for hours in (48, 24, -1)]  # forecast twice, then observed
+    rows = [{"at": moment, "issued_at": moment - before, "temperature_c": 1.0} for moment in at for before in ahead]
+    store.put_weather(Weather.checked(pd.DataFrame(rows)))
+    assert prune_store(store.connections, BEFORE, NOW, dry_run=True) == Pruned(BEFORE, 0, 0, 0, 27)
+    assert len(store.weather()) == 36
+    assert prune_store(store.connections, BEFORE, NOW) == Pruned(BEFORE, 0, 0, 0, 27)
+    assert store.weather().frame["at"].tolist() == sorted(at[9:] * 3)
+    assert prune_store(store.connections, BEFORE, NOW).weather == 0
+
+
 def test_what_forecasts_read_is_never_pruned(store: Store) -> None:
     with pytest.raises(InputError, match="at least the 35 days"):
         prune_store(store.connections, NOW - pd.Timedelta(days=34), NOW)
 
 
-@pytest.mark.parametrize(("text", "days"), [("730d", 730), ("104w", 728), ("8760h", 365)])
-def test_how_long_is_kept_is_read_in_hours_days_or_weeks(text: str, days: int) -> None:
-    assert keep_of(text) == pd.Timedelta(days=days)
-
-
-@pytest.mark.parametrize("text", ["", "730", "two years", "-3d", "1.5d", "9999999d"])
-def test_another_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InputError, match="730d"):
-        keep_of(text)
+@pytest.mark.parametrize(
+    "words",
+    [["--keep", "xx"], ["--keep", "34d"], ["--keep", "-3d"], ["--keep", "730d", "--keep-forecasts", "9999999d"]],
+)
+def test_what_is_no_span_to_keep_is_a_wrong_call(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["prune", *words])
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert f"Invalid value for {words[-2]}:" in told
+    assert "Expected" in told
 
 
 def test_the_command_says_what_it_did(aged: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,4 +102,5 @@ def test_the_command_says_what_it_did(aged: Store, capsys: pytest.CaptureFixture
         assert caught.value.code in (0, None)
         told = capsys.readouterr().out
         assert "readings of 2 bins" in told
+        assert "0 rows of weather" in told
         assert told.strip().endswith(said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 import pytest
 
-from serving.server import Server
-from tests.e2e.conftest import client, kill_9, rows, settings_of, stored, told, until
+from serving.server import Server, free_port
+from tests.e2e.conftest import client, kill_9, rows, settings_of, stored, told, until, workers_of
 
 pytestmark = pytest.mark.slow
 POSTERS, AT_ONCE = 6, 40
@@ -78,6 +81,19 @@ def test_kill_9_during_ingestion_loses_nothing_that_was_acknowledged(
         for poster in posters:
             again = asking.post("/v1/readings", json={"readings": poster.kept[-AT_ONCE:]}).json()
             assert (again["accepted"], again["unchanged"]) == (0, AT_ONCE)
+
+
+def test_workers_end_with_the_first_process_though_it_was_killed_alone(home: Path, served: Callable[..., Any]) -> None:
+    with served(settings_of(home), workers=2) as server:
+        family = psutil.Process(server.pid).children(recursive=True)
+        assert {process.pid for process in family} > workers_of(server)  # and the watch
+        posters = start_posters(server)
+        os.kill(server.pid, signal.SIGKILL)
+        until(lambda: not any(process.is_running() for process in family), 15, "all are gone")
+    assert free_port("127.0.0.1", server.port) == server.port
+    for poster in posters:
+        poster.join(20)
+        assert poster.wrong == []
 
 
 def answers(asking: httpx.Client) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from serving.answers import ProblemAnswer
@@ -57,6 +58,57 @@ def test_every_refusal_has_an_example_that_is_a_problem(document: dict[str, Any]
                 if int(status) >= 400:
                     [told] = answer["content"].values()
                     assert ProblemAnswer.model_validate(told["example"]).status == int(status)
+
+
+def examples(operation: dict[str, Any]) -> list[Any]:
+    """What an operation's 200 answer is shown as."""
+    told = operation["responses"]["200"]["content"]["application/json"]
+    return [told["example"]] if "example" in told else [form["value"] for form in told.get("examples", {}).values()]
+
+
+def test_every_json_answer_has_examples_that_hold_to_its_schema(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation["responses"]["200"]["content"]
+            if "application/json" not in content or path == "/docs.json":
+                continue
+            schema = {**content["application/json"]["schema"], "components": document["components"]}
+            checked = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+            assert examples(operation), (method, path)
+            for example in examples(operation):
+                faults = [f"{fault.instance_path}: {fault.message}" for fault in checked.iter_errors(example)]
+                assert not faults, (method, path)
+
+
+def test_the_due_list_is_shown_in_every_format(document: dict[str, Any]) -> None:
+    told = document["paths"]["/v1/due"]["post"]["responses"]["200"]["content"]["application/json"]["examples"]
+    assert list(told) == document["components"]["schemas"]["DueRequest"]["properties"]["format"]["enum"]
+
+
+def keys(told: Any, place: str = "") -> set[str]:
+    """The names in an answer, with their places; a row stands for all rows."""
+    if isinstance(told, list):
+        return keys(told[0], f"{place}[]") if told else set()
+    if not isinstance(told, dict):
+        return set()
+    return {f"{place}.{name}" for name in told}.union(*(keys(part, f"{place}.{name}") for name, part in told.items()))
+
+
+def test_examples_name_what_answers_name(service: Any, document: dict[str, Any]) -> None:
+    service.know(mid=75, low=10)
+    emptied = [{"bin_id": "mid", "emptied_at": "2026-03-02T11:00:00Z"}]
+    assert service.post("/v1/emptyings", {"emptyings": emptied})["accepted"] == 1
+    by = {"by": "2026-03-03T06:00:00Z"}
+    asked: list[tuple[str, str, str, Any]] = [
+        ("get", "/v1/bins", "/v1/bins?limit=1", None), ("get", "/v1/bins/{bin_id}", "/v1/bins/mid", None),
+        ("get", "/v1/scorecard", "/v1/scorecard", None),
+        ("post", "/v1/forecast", "/v1/forecast", {"bin_ids": ["mid"], "horizons_h": [6]}),
+        *(("post", "/v1/due", "/v1/due", by | {"format": form}) for form in ("json", "vroom", "ngsi-ld", "lwm2m")),
+    ]  # fmt: skip
+    for method, path, address, body in asked:
+        answer = service.ask(method.upper(), address, body).json()
+        shown = examples(document["paths"][path][method])
+        assert any(keys(answer) <= keys(example) for example in shown), (path, body)
 
 
 def test_the_examples_of_requests_are_accepted(service: Any, document: dict[str, Any]) -> None:

@@ -8,13 +8,15 @@ import pytest
 
 from data.bins import Bins
 from data.errors import InputError
+from data.given import Given
 from data.history import History
 from data.readings import Readings
 from training.backtest import Backtest, backtest
 from training.baselines import baseline
 from training.comparison import compare
 from training.labels import windows
-from training.scores import score
+from training.live_scores import score_given
+from training.scores import KEY, score
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 UNTIL = START + pd.Timedelta(days=40)
@@ -32,6 +34,7 @@ def history() -> History:
         frames.append(pd.DataFrame({"bin_id": f"b{k}", "measured_at": at, "fill_pct": fill.clip(0, 100)}))
     bins = pd.DataFrame({"bin_id": [f"b{k}" for k in range(4)], "timezone": "UTC"})
     bins["stream"] = ["paper", "paper", "glass", "glass"]
+    bins["full_pct"] = [60.0, np.nan, 80.0, 110.0]
     return History.of(Readings.checked(pd.concat(frames)), bins=Bins.checked(bins))
 
 
@@ -61,6 +64,19 @@ def test_the_scorecard_is_that_of_the_scores(history: History, result: Backtest)
     assert set(result.scorecard(["day"])["value"]) == {"all", "weekday", "weekend"}
     assert set(result.rows("persistence")["status"]) == {"ok"}
     assert result.rows("persistence")["cover50"].mean() < result.rows("persistence")["cover80"].mean()
+
+
+def test_p_full_is_held_against_the_bins_own_full_pct_as_live_scores_are(history: History, result: Backtest) -> None:
+    rows = result.rows("hour-of-week").sort_values(KEY, ignore_index=True)
+    full = rows["bin_id"].map({"b0": 60.0, "b1": 95.0, "b2": 80.0, "b3": 100.0})
+    assert rows["event"].tolist() == (rows["y"] >= full).tolist()
+    assert (rows["event"] != (rows["y"] >= 95)).any()
+    made = result.forecasts["hour-of-week"]
+    own = made["bin_id"].map(history.bins.unique["full_pct"]).to_numpy()
+    given = Given.of(made, own, "champion", "hour-of-week", "1", UNTIL)
+    live = score_given(given, history, START + pd.Timedelta(days=90)).rows.sort_values(KEY, ignore_index=True)
+    for name in (*KEY, "y", "event", "p_full", "brier", "crps"):
+        assert rows[name].tolist() == live[name].tolist(), name
 
 
 def test_a_saved_backtest_is_read_back(result: Backtest, tmp_path: Path) -> None:

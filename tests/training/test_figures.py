@@ -42,8 +42,10 @@ def test_every_figure_says_what_it_shows(candidate: Candidate) -> None:
 
 def test_a_fan_has_a_panel_per_bin_named_with_its_stream() -> None:
     two = pd.concat([fan([40, 41]), fan([10, 20]).assign(bin_id="b")])
-    figure = fan_charts(two, READINGS, pd.Series({"a": "paper"}))
+    figure = fan_charts(two, READINGS, pd.DataFrame({"stream": "paper", "full_pct": 80.0}, index=["a"]))
     assert [axes.get_title() for axes in figure.axes] == ["a, paper", "b"]
+    full = [line for axes in figure.axes for line in axes.lines if line.get_label() == "full"]
+    assert [list(np.asarray(line.get_ydata())) for line in full] == [[80, 80], [95, 95]]
 
 
 def test_a_fan_without_numbers_is_drawn_empty() -> None:

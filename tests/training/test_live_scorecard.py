@@ -227,8 +227,29 @@ def test_the_command_compares_what_was_recorded(kept: Settings) -> None:
     assert "shadow 2" in done.output
 
 
-def test_live_takes_no_models_and_the_rest_needs_readings() -> None:
-    assert run("compare", "--live", "champion").exit_code == 2
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["champion"], "so MODEL would"),
+        (["--readings", "r.csv", "--bins", "b.csv"], "so --readings, --bins would"),
+        (["--emptyings", "e.csv", "--weather", "w.csv"], "so --emptyings, --weather would"),
+        (["--every", "6h", "--horizons", "6h"], "so --every, --horizons would"),
+        (["--name", "brimcast"], "so --name would"),
+        (["--timezone", "Europe/Prague", "--map", "fill_pct=Fullness"], "so --timezone, --map would"),
+    ],
+)
+def test_live_refuses_what_would_change_nothing(words: list[str], named: str) -> None:
+    done = run("compare", "--live", *words)
+    assert done.exit_code == 2
+    assert named in done.output
+
+
+def test_live_takes_a_span(kept: Settings) -> None:
+    assert run("compare", "--live", "--from", "2020-01-01T00:00Z", "--to", "2100-01-01T00:00Z").exit_code == 0
+    assert run("compare", "--live", "--to", "2020-01-01T00:00Z").exit_code == 1
+
+
+def test_without_live_readings_are_needed() -> None:
     assert run("compare", "champion", "challenger").exit_code == 2
 
 

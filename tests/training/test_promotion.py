@@ -69,7 +69,12 @@ def champion(settings: Settings) -> int | None:
 
 
 def test_a_worse_challenger_is_refused_with_the_table_of_reasons(
-    run: Any, city: list[str], registered: Settings, scrambled: Candidate, monkeypatch: pytest.MonkeyPatch
+    run: Any,
+    city: list[str],
+    registered: Settings,
+    scrambled: Candidate,
+    small_history: History,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("BRIMCAST_PROMOTION_REPLAY_BINS", "2")
     enter(tracking.log(scrambled, NAME, registered), registered)
@@ -95,6 +100,15 @@ def test_a_worse_challenger_is_refused_with_the_table_of_reasons(
     assert table["columns"][:2] == ["check", "of"]
     assert len(table["data"]) == told.data.metrics["checks"]
     assert client(registered).list_artifacts(told.info.run_id, "figures")
+
+    inputs = {given.dataset.name: given for given in told.inputs.dataset_inputs}
+    assert inputs["readings"].dataset.digest == small_history.fingerprint()
+    assert "small-city" in inputs["readings"].dataset.source
+    assert inputs["windows"].dataset.digest != inputs["readings"].dataset.digest
+    tags = {tag.key: tag.value for tag in inputs["windows"].tags}
+    asked = sum(row[2] for row in table["data"] if row[:2] == ["CRPS", "all windows"])
+    assert int(tags["windows"]) > asked > 0, "bins played as new ones are asked besides"
+    assert tags["mlflow.data.context"] == "evaluation"
 
     text = described(4, registered)
     assert "not promoted; version 1 stays the champion." in text.splitlines()[0]
@@ -200,13 +214,55 @@ def test_what_cannot_be_carried_out_is_recorded_as_failed(
 
 def test_rollback_says_which_version_it_leads_to_and_so_do_both_descriptions(run: Any, registered: Settings) -> None:
     run("promote", "3", "--force", "--reason", "now")
-    assert run("rollback").out == "brimcast version 1 is the champion again, in place of version 3.\n"
+    done = run("rollback")
+    told = decisions(registered)[0]
+    assert done.out == (
+        f"MLflow run {told.info.run_id}\nbrimcast version 1 is the champion again, in place of version 3.\n"
+    )
     assert champion(registered) == 1
     assert "rolled back; version 1 is the champion again.**" in described(3, registered).splitlines()[0]
     assert "champion again, after version 3 was rolled back.**" in described(1, registered).splitlines()[0]
     again = run("rollback")
     assert again.code == 1
     assert "nothing to roll back to" in again.err
+    assert len(decisions(registered)) == 2
+
+
+def test_a_rollback_is_a_run_that_says_who_was_replaced_by_whom_when_and_why(run: Any, registered: Settings) -> None:
+    begun_ms = pd.Timestamp.now("UTC").timestamp() * 1000
+    run("promote", "3", "--force", "--reason", "now")
+    run("rollback", "--reason", "glass is forecast too low")
+    experiment = client(registered).get_experiment_by_name("brimcast")
+    asked = "tags.type = 'decision' and tags.outcome = 'rolled_back' and tags.champion = '3'"
+    (told,) = client(registered).search_runs([experiment.experiment_id], asked)
+    assert told.info.status == "FINISHED"
+    assert told.info.start_time >= begun_ms
+    tags = told.data.tags
+    assert (tags["name"], tags["champion"], tags["back_to"]) == (NAME, "3", "1")
+    for version, key in (("3", "champion_run"), ("1", "back_to_run")):
+        assert tags[key] == client(registered).get_model_version(NAME, version).run_id
+        assert f"Because: glass is forecast too low. MLflow run {told.info.run_id}" in described(
+            int(version), registered
+        )
+    left = client(registered).get_model_version(NAME, "3").tags
+    assert (left["decision"], left["decision_run"]) == ("rolled_back", told.info.run_id)
+
+
+def test_a_rollback_that_cannot_be_carried_out_is_recorded_as_failed(
+    run: Any, registered: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("promote", "3", "--force", "--reason", "now")
+    before = described(3, registered)
+
+    def down(*_: object) -> None:
+        raise tracking.RegistryError("The registry is gone", expected="one", remedy="Wait.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "set_alias", down)
+        assert run("rollback").code == 1
+    assert decisions(registered)[0].info.status == "FAILED"
+    assert described(3, registered) == before
+    assert champion(registered) == 3
 
 
 def test_a_description_keeps_the_newest_entries_and_fits(run: Any, registered: Settings) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data.console import check_outputs, example
+from data.durations import duration_of
 from data.progress import working
 from data.settings import read_settings
 from training.arguments import (
@@ -22,7 +23,6 @@ from training.arguments import (
     To,
     WeatherAt,
     Zone,
-    duration_of,
     horizons_of,
 )
 from training.commands.reading import read_history
@@ -64,7 +64,7 @@ def backtest(
     check_outputs(out, html)
     if out is not None and out.suffix != ".parquet":
         raise typer.BadParameter(f"{out} is not named .parquet.", param_hint="--out")
-    step, hours = duration_of(every), horizons_of(horizons)
+    step, hours = duration_of(every, "--every"), horizons_of(horizons)
     settings = read_settings(country=country)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
     check_start(history, start, learns=True)

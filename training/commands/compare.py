@@ -6,6 +6,7 @@ import pandas as pd
 import typer
 
 from data.console import example
+from data.durations import duration_of
 from data.progress import working
 from data.settings import read_settings
 from training.arguments import (
@@ -21,7 +22,6 @@ from training.arguments import (
     To,
     WeatherAt,
     Zone,
-    duration_of,
     horizons_of,
     time_of,
 )
@@ -33,7 +33,12 @@ EXAMPLE = example(
 )
 
 
+LIVE = {"live", "start", "to"}
+"""What may be said with --live: all else is about files, or about windows that nobody asked the service."""
+
+
 def compare(
+    ctx: typer.Context,
     models: Annotated[
         list[str] | None, typer.Argument(help="Two or more of: champion, version:N, a folder, baseline:NAME …")
     ] = None,
@@ -58,7 +63,8 @@ def compare(
     """Compare models side by side on the same windows, each against the first, with confidence intervals.
 
     Choose --from after what the models have learned from; a warning says where it is not. With --live the forecasts
-    are those that the service recorded, by default of the last 14 days, and readings come from its store.
+    are those that the service recorded, by default of the last 14 days, and readings come from its store: besides it
+    takes --from and --to alone.
     """
     from training.backtest import backtest as run_backtest
     from training.backtest import check_start
@@ -68,9 +74,11 @@ def compare(
 
     models = list(dict.fromkeys(models or []))
     if live:
-        if models or readings is not None:
+        if without := _given_besides(ctx):
             raise typer.BadParameter(
-                "It compares what was recorded: name no models, no --readings.", param_hint="--live"
+                f"It compares what the service recorded, so {', '.join(without)} would change nothing. Leave out all "
+                "but --from and --to.",
+                param_hint="--live",
             )
         print(comparison_text(_recorded(start, to)))
         return
@@ -82,7 +90,7 @@ def compare(
         )
     for model in models:
         check_model(model)
-    step, hours = duration_of(every), horizons_of(horizons)
+    step, hours = duration_of(every, "--every"), horizons_of(horizons)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
     check_start(history, start, learns=False)
     forecasters = {}
@@ -96,6 +104,14 @@ def compare(
     with working("Forecasting") as say:
         result = run_backtest(forecasters, history, start=start, end=to, every=step, horizons_h=hours, progress=say)
     print(comparison_text(compare_rows(result)))
+
+
+def _given_besides(ctx: typer.Context) -> list[str]:
+    """What was named on the command line though it means nothing with --live, as it is written there."""
+    named = [param for param in ctx.command.params if param.name not in LIVE]
+    sources = [ctx.get_parameter_source(param.name or "") for param in named]
+    given = [param for param, source in zip(named, sources, strict=True) if source and source.name == "COMMANDLINE"]
+    return [param.opts[0] if param.opts[0].startswith("-") else "MODEL" for param in given]
 
 
 def _recorded(start: pd.Timestamp | None, to: pd.Timestamp | None) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data.console import check_outputs, example
+from data.durations import duration_of
 from data.progress import working
 from data.settings import read_settings
 from training.arguments import (
@@ -20,7 +21,6 @@ from training.arguments import (
     To,
     WeatherAt,
     Zone,
-    duration_of,
     risks_of,
 )
 from training.commands.reading import note, read_history
@@ -78,7 +78,7 @@ def replay(
 
     check_outputs(out, html)
     check_ending(out)
-    ahead, chosen, models = duration_of(lead), risks_of(risks), list(dict.fromkeys(model or []))
+    ahead, chosen, models = duration_of(lead, "--lead"), risks_of(risks), list(dict.fromkeys(model or []))
     for one in models:
         check_model(one)
     trucks = Rounds.named(rounds)

@@ -10,6 +10,7 @@ import pandas as pd
 import typer
 
 from data.console import check_outputs, example
+from data.durations import duration_of
 from data.outputs import whole
 from data.progress import counting, working
 from data.settings import read_settings
@@ -23,7 +24,6 @@ from training.arguments import (
     ReadingsAt,
     WeatherAt,
     Zone,
-    duration_of,
     time_of,
 )
 from training.commands.reading import read_history, source_of
@@ -85,7 +85,7 @@ def tune(
     from training.tuning import NOT_KEPT, judged, log_trial, log_verdict, study_name, trial_text, verdict_text
 
     check_outputs(out)
-    seconds = duration_of(budget).total_seconds()
+    seconds = duration_of(budget, "--budget").total_seconds()
     began = time.monotonic()
     settings = read_settings(country=country)
     base = read_model_settings(start, settings.country)

@@ -10,7 +10,8 @@ from training.tracking.connection import (
     session,
     set_environment,
 )
-from training.tracking.fits import REQUIRED, dataset, log
+from training.tracking.datasets import dataset, windows_dataset
+from training.tracking.fits import REQUIRED, log
 from training.tracking.versions import (
     Registered,
     download,
@@ -23,4 +24,5 @@ from training.tracking.versions import (
 __all__ = [
     "EXPERIMENT", "REQUIRED", "Registered", "RegistryError", "answering", "begun", "connect", "dataset", "download",
     "download_rehearsal", "experiment", "find", "log", "remove_alias", "session", "set_alias", "set_environment",
+    "windows_dataset",
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from data.history import History
 from data.settings import Settings
 from training.artifact import git_commit, sha256_lines
 from training.model_card import description, markdown
 from training.pyfunc import PARAMETERS, _load_pyfunc, example_windows, save_example
 from training.tracking.connection import experiment, session
+from training.tracking.datasets import dataset, kind_of, windows_dataset
 from training.tracking.versions import REHEARSAL, Registered
 
 if TYPE_CHECKING:
@@ -44,7 +43,8 @@ def log(candidate: Candidate, name: str, settings: Settings, run_id: str | None 
             made, about = dataset(candidate.history, candidate.source, candidate.fingerprint)
             mlflow.log_input(made, "training", about)
             if candidate.rows is not None:
-                mlflow.log_input(_scored(candidate), "evaluation", {"scored_on": candidate.scored_on})
+                scored = windows_dataset(candidate.rows, candidate.source)
+                mlflow.log_input(scored, "evaluation", {"scored_on": candidate.scored_on})
                 mlflow.log_table(candidate.evaluation, "evaluation.json")
             for title, figure in candidate.figures.items():
                 mlflow.log_figure(figure, f"figures/{title}.png")
@@ -100,52 +100,16 @@ def _metrics(mlflow: Any, candidate: Candidate) -> list[Any]:
     return metrics[:METRICS_AT_ONCE]
 
 
-def dataset(history: History, source: str, fingerprint: str) -> tuple[Any, dict[str, str]]:
-    """Readings as MLflow's dataset input: their fingerprint as digest, their span and size as tags."""
-    from mlflow.data.code_dataset_source import CodeDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.types import ColSpec, Schema
-
-    frame = history.readings.frame
-    columns = Schema([ColSpec(_kind(frame[column]), column) for column in frame.columns])
-    made = MetaDataset(CodeDatasetSource({"readings": source}), name="readings", digest=fingerprint, schema=columns)
-    first, last = history.span or ("", "")
-    tags = {
-        "span_start": str(first),
-        "span_end": str(last),
-        "readings": str(len(frame)),
-        "bins": str(len(history.bins.unique)),
-        "reported_emptyings": str(len(history.emptyings)),
-    }
-    return made, tags
-
-
-def _scored(candidate: Candidate) -> Any:
-    """The windows that scores come from as MLflow's dataset input; its digest is of these and what came true."""
-    from mlflow.data.code_dataset_source import CodeDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-
-    rows = candidate.rows[["bin_id", "as_of", "at", "y"]] if candidate.rows is not None else pd.DataFrame()
-    digest = hashlib.sha256(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes()).hexdigest()[:16]
-    return MetaDataset(CodeDatasetSource({"readings": candidate.source}), name="windows", digest=digest)
-
-
 def _signature(mlflow: Any, windows: pd.DataFrame, folder: Path) -> Any:
     """The door's columns, by asking the saved folder for its example, which shows that it loads and answers."""
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     answer = _load_pyfunc(str(folder)).predict(windows, {"readings": "example"})
     return mlflow.models.ModelSignature(
-        inputs=Schema([ColSpec(_kind(windows[column]), column) for column in windows]),
-        outputs=Schema([ColSpec(_kind(answer[column]), column, required=False) for column in answer]),
+        inputs=Schema([ColSpec(kind_of(windows[column]), column) for column in windows]),
+        outputs=Schema([ColSpec(kind_of(answer[column]), column, required=False) for column in answer]),
         params=ParamSchema([ParamSpec(name, "string", "") for name in PARAMETERS]),
     )
-
-
-def _kind(column: pd.Series) -> str:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return "datetime"
-    return "double" if pd.api.types.is_numeric_dtype(column) else "string"
 
 
 def _requirements() -> list[str]:
