@@ -13,7 +13,7 @@ from data.errors import InputError
 from data.health import RIM_PCT
 from data.history import History
 from data.reports import known_reports
-from data.sequences import HOUR_US, MILLI, Archive, Sequences, microsecond
+from data.sequences import HOUR_US, MILLI, Archive, Sequences, microsecond, search
 from training.calendar import Clock
 from training.examples import spans
 from training.profiles import NANO, Accumulated, FillRateProfiles
@@ -23,7 +23,7 @@ APART_PCT = 1000.0
 SIDE, SIDE_H = 5, 48.0
 SMALL_PCT, SMALL_NOISES = 6.0, 3.0
 SILENT_H, MISSED_SHARE = 6.0, 0.6
-PACE_PRIOR_PCT = 20.0
+PACE_PRIOR_PCT, SEASON_DAYS = 20.0, 14.0
 STUCK_CHANCE, STUCK_LEAST = 1e-4, 8
 EMPTY_MOST_PCT = 30.0
 RIM_TOP_PCT = 100.0
@@ -162,13 +162,25 @@ def _levels(cycles: Cycles) -> np.ndarray:
 
 
 def _pace(cycles: Cycles, rise: np.ndarray, expected: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """(n,) rise over expected rise so far in the fill cycle: what overfills a bin is a busier day than others."""
-    cycle = cycles.cycle - 1
+    """(n,) rise over expected rise in the fill cycle: what overfills a bin is a busier day than others.
 
-    def of_cycle(values: np.ndarray) -> np.ndarray:
-        return np.bincount(cycle, weights=np.where(told, values, 0.0))[cycle]
+    Drawn toward that of the weeks around, since seasons change rates by more than days do.
+    """
+    s, cycle = cycles.sequences, cycles.cycle - 1
+    begin, end = s.offsets[:-1][s.seq], s.offsets[1:][s.seq]
+    around_us = round(SEASON_DAYS * 24 * HOUR_US)
+    first = search(s.measured, begin, end, s.measured - around_us, right=False)
+    last = search(s.measured, begin, end, s.measured + around_us, right=True)
 
-    return (of_cycle(rise) + PACE_PRIOR_PCT) / (of_cycle(expected) + PACE_PRIOR_PCT)
+    def sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the cycle, and of the weeks around."""
+        some = np.where(told, values, 0.0)
+        total = np.concatenate([[0.0], np.cumsum(some)])
+        return np.bincount(cycle, weights=some)[cycle], total[last] - total[first]
+
+    (risen, risen_around), (hoped, hoped_around) = sums(rise), sums(expected)
+    usual = (risen_around + PACE_PRIOR_PCT) / (hoped_around + PACE_PRIOR_PCT)
+    return (risen + PACE_PRIOR_PCT * usual) / (hoped + PACE_PRIOR_PCT)
 
 
 def _expected(history: History, ids: np.ndarray, cycles: Cycles) -> np.ndarray:

@@ -1,0 +1,83 @@
+"""When bins are full: python tests/benchmarks/bench_full_at.py [bins] [days] [seeds] [examples].
+
+Simulated cities; the last 30 days are asked every 17 hours. Hours by which the median of `full_at` misses the moment
+at which the bin would truly have been full if nobody had come: the model's, the rates' of simple rules, and those of a
+rule that knows every bin's true mean rate, season and weather of the hours to come, and the true level.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+from bench_oracle import TEST_DAYS, heard
+
+from data.simulation import CitySettings, Simulation, simulate
+from training.model import FillModel
+from training.rules import Rule
+from training.settings import ModelSettings
+from training.times_to_full import LONGEST_H, rate_passage, scores, told_by, truly_full
+
+FIRST_SEED = 21
+EVERY_H = 17
+FULL_PCT = 95.0
+RULES = ("rate-28d", "weekday-rate", "hour-of-week")
+TRUE = "true mean rates"
+
+
+def by_true_rates(simulation: Simulation, asked: pd.DataFrame) -> np.ndarray:
+    """(n,) hours until the true level plus what is gathered at the true rates, shocks and events aside, is full."""
+    rate = simulation.rates.rate_pct_per_h
+    total = np.vstack([np.zeros((1, rate.shape[1])), np.cumsum(rate, axis=0, dtype=float)])
+    bins = pd.Index(simulation.bins["bin_id"]).get_indexer(pd.Index(asked["bin_id"]))
+    hour = ((asked["as_of"] - pd.Timestamp(simulation.settings.start)) // pd.Timedelta(hours=1)).to_numpy(int)
+    ahead = np.arange(round(LONGEST_H) + 1)
+    reach = np.minimum(hour[:, None] + ahead, len(total) - 1)
+    level = simulation.levels.level[hour, bins][:, None] + total[reach, bins[:, None]] - total[hour, bins][:, None]
+    full = level >= FULL_PCT
+    return np.where(full.any(axis=1), full.argmax(axis=1), np.inf)
+
+
+def measure(simulation: Simulation, examples: int) -> pd.DataFrame:
+    """A row a forecaster: see `training.times_to_full.scores`."""
+    settings = simulation.settings
+    start = pd.Timestamp(settings.start) + pd.Timedelta(days=settings.days - TEST_DAYS)
+    history = heard(simulation)
+    model = FillModel.fit(history, until=start, settings=ModelSettings(examples=examples))
+    ids = simulation.bins["bin_id"].to_numpy(object)
+    stop = start + pd.Timedelta(days=TEST_DAYS) - pd.Timedelta(hours=LONGEST_H)
+    moments = pd.date_range(start, stop, freq=f"{EVERY_H}h")
+    asked = pd.DataFrame({"bin_id": np.tile(ids, len(moments)), "as_of": moments.repeat(len(ids))})
+    full_pct = np.full(len(asked), FULL_PCT)
+    told = {
+        "model": np.concatenate([told_by(model.forecast(history, t, list(ids)), full_pct[: len(ids)]) for t in moments])
+    }
+    told |= {name: rate_passage(Rule(name).fit(history, start), history, asked, full_pct) for name in RULES}
+    told[TRUE] = by_true_rates(simulation, asked)
+    truth = truly_full(simulation.true_levels, asked, full_pct)
+    key = ["bin_id", "as_of"]
+    return pd.DataFrame(
+        {
+            name: scores(truth, truth[key].merge(asked.assign(told=hours), on=key, how="left")["told"].to_numpy(float))
+            for name, hours in told.items()
+        }
+    ).T
+
+
+def main(bins: int = 60, days: int = 150, seeds: int = 3, examples: int = 60_000) -> None:
+    """Print the table of each city, and the mean of their errors."""
+    tables = {}
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+        tables[seed] = measure(simulate(CitySettings(bins=bins, days=days), np.random.default_rng(seed)), examples)
+        print(f"\nseed {seed}: median error in hours\n{tables[seed].round(1).to_string()}", flush=True)
+    errors = pd.concat({seed: table["error"] for seed, table in tables.items()}, axis=1).mean(axis=1)
+    print(f"\nmean over {seeds} cities\n{errors.round(1).to_string()}")
+    print(f"model over the best rule: {errors['model'] / errors[list(RULES)].min():.2f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
