@@ -29,7 +29,8 @@ METHOD = (
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
     "Their probabilities are recalibrated by stream and horizon on the same weeks.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
-    "Quantiles never cross and never fall with the horizon: every forecast is absent an emptying.",
+    "Quantiles never cross nor fall with the horizon; sensors that speak in steps are forecast in their steps.",
+    "All is absent an emptying: as in windows left alone; when a bin is full, as if nobody came, by its own rates.",
 )
 WEATHER_METHOD = (
     "What is expected grows and shrinks with the weather forecast, as far as it departs from the four weeks before."
