@@ -9,14 +9,11 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from data.cycles import Cycles, find_cycles
-from data.errors import InputError
 from data.health import RIM_PCT
 from data.history import History
 from data.reports import known_reports
-from data.sequences import HOUR_US, MILLI, Archive, Sequences, microsecond, search
-from training.calendar import Clock
-from training.examples import spans
-from training.profiles import NANO, Accumulated, FillRateProfiles
+from data.sequences import HOUR_US, MILLI, Archive, Sequences, search
+from training.deposit_rates import DepositRates
 from training.timelines import Timelines
 
 APART_PCT = 1000.0
@@ -24,6 +21,7 @@ SIDE, SIDE_H = 5, 48.0
 SMALL_PCT, SMALL_NOISES = 6.0, 3.0
 SILENT_H, MISSED_SHARE = 6.0, 0.6
 PACE_PRIOR_PCT, SEASON_DAYS = 20.0, 14.0
+ROUNDS = 4
 STUCK_CHANCE, STUCK_LEAST = 1e-4, 8
 EMPTY_MOST_PCT = 30.0
 RIM_TOP_PCT = 100.0
@@ -52,20 +50,24 @@ class Deposits:
         archive = Archive.of(history)
         ids = archive.bin_ids.to_numpy(object)
         always = np.full(len(ids), np.iinfo(np.int64).max // 2)
-        seen = archive.sequences(ids, always, None)
-        cycles = find_cycles(seen.where(~_stuck(seen)), known_reports(history, ids, always, None))
+        told = archive.sequences(ids, always, None)
+        cycles = find_cycles(told.where(~_stuck(told)), known_reports(history, ids, always, None))
         s = cycles.sequences
         cycles = replace(cycles, begins=cycles.begins | _small_emptyings(cycles))
         level = _levels(cycles)
         before = s.lag(level, 1, 0.0)
         inner = ~(cycles.begins | s.is_first)
         hidden = inner & (np.maximum(before, level) >= RIM_PCT)
-        expected = _expected(history, ids, cycles)
-        rise = np.where(inner, level - before, 0.0)
+        seen = np.where(inner, level - before, 0.0)
         silent = inner & (s.measured - s.lag(s.measured, 1, 0) >= SILENT_H * HOUR_US)
-        missed = silent & (rise < MISSED_SHARE * expected - SMALL_PCT)  # emptied, and nobody saw it
-        filled = cycles.begins | missed | (hidden & (rise < expected))
-        rise = np.where(filled, expected * _pace(cycles, rise, expected, inner & ~filled), np.where(inner, rise, 0.0))
+        rates = DepositRates.of(history, ids, cycles)
+        for _ in range(ROUNDS):  # what was hidden is what came on busy days: only with it are the rates whole
+            expected = rates.expected()
+            missed = silent & (seen < MISSED_SHARE * expected - SMALL_PCT)  # emptied, and nobody saw it
+            filled = cycles.begins | missed | (hidden & (seen < expected))
+            pace, usual = _paces(cycles, seen, expected, inner & ~filled)
+            rise = np.where(filled, expected * np.where(missed, usual, pace), seen)
+            rates = rates.learn(rise)
         thrown = _running(rise, s.offsets)
         # Within a cycle the base stays: above the rim the level goes on rising by what is filled in.
         begin = np.maximum.accumulate(np.where(inner & ~missed, 0, np.arange(len(level))))
@@ -161,10 +163,11 @@ def _levels(cycles: Cycles) -> np.ndarray:
     return np.asarray(isotonic_regression(fill + apart).x) - apart if len(fill) else fill
 
 
-def _pace(cycles: Cycles, rise: np.ndarray, expected: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """(n,) rise over expected rise in the fill cycle: what overfills a bin is a busier day than others.
+def _paces(cycles: Cycles, rise: np.ndarray, expected: np.ndarray, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) rise over expected rise in the fill cycle, and in the weeks around.
 
-    Drawn toward that of the weeks around, since seasons change rates by more than days do.
+    What overfills a bin is a busier day than others. The cycle's is drawn toward that of the weeks around, since
+    seasons change rates by more than days do.
     """
     s, cycle = cycles.sequences, cycles.cycle - 1
     begin, end = s.offsets[:-1][s.seq], s.offsets[1:][s.seq]
@@ -180,27 +183,7 @@ def _pace(cycles: Cycles, rise: np.ndarray, expected: np.ndarray, told: np.ndarr
 
     (risen, risen_around), (hoped, hoped_around) = sums(rise), sums(expected)
     usual = (risen_around + PACE_PRIOR_PCT) / (hoped_around + PACE_PRIOR_PCT)
-    return (risen + PACE_PRIOR_PCT * usual) / (hoped + PACE_PRIOR_PCT)
-
-
-def _expected(history: History, ids: np.ndarray, cycles: Cycles) -> np.ndarray:
-    """(n,) percent that the bin's rate, learned from all readings, gives since the reading before."""
-    s = cycles.sequences
-    span = history.span
-    found, rise = spans(history, microsecond(span[1]) if span else 0)
-    if not len(found):
-        raise InputError(
-            f"{len(history.readings):,} readings without two of one fill cycle",
-            expected="readings from which a bin's fill rate can be told",
-            remedy="Load more history before replaying policies on it.",
-        )
-    profiles = FillRateProfiles().fit(found, rise)
-    known = history.bins.unique.reindex(ids)
-    streams = known["stream"].fillna("mixed").to_numpy(object)
-    zones = known["timezone"].fillna("UTC").to_numpy(object)
-    clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
-    gathered = Accumulated.of(profiles.table, profiles.rows(ids, streams)).at(clock.local_s(s.measured, s.seq), s.seq)
-    return (gathered - s.lag(gathered, 1, 0)) / NANO
+    return (risen + PACE_PRIOR_PCT * usual) / (hoped + PACE_PRIOR_PCT), usual
 
 
 def _running(rise: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -160,10 +160,10 @@ def summarise(cities: list[tuple[dict[str, pd.DataFrame], pd.DataFrame]]) -> Non
     agreed = pd.concat([part for _, part in cities])
     off = agreed.groupby("family", sort=False)[["emptyings_off", "overflow_h_off"]]
     print("\nSensor data against true deposits: median over parameters and cities, then the largest absolute")
-    print(off.median().join(off.agg(lambda part: part.abs().max()), rsuffix="_most").round(3).to_string())
+    print(off.median().join(off.agg(lambda part: part.abs().max()).add_suffix("_most")).round(3).to_string())
 
 
-def main(bins: int = 60, days: int = 120, seeds: int = 5, examples: int = 40_000) -> None:
+def main(bins: int = 100, days: int = 180, seeds: int = 5, examples: int = 80_000) -> None:
     """Print every city's tables, and their medians."""
     cities = []
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
