@@ -27,7 +27,9 @@ class PromotionSettings(BaseSettings):
     new_bins: int = Field(default=60, ge=0, description="bins asked a second time as if they were new")
     replay_bins: int = Field(default=100, ge=0, description="bins collected from in the replay")
     replay_margin: float = Field(
-        default=0.1, ge=0, description="no more emptyings at equal overflow than this, nor surely any more"
+        default=0.1,
+        ge=0,
+        description="no more emptyings at equal overflow, if that can be told, nor surely any",
     )
     draws: int = Field(default=1000, ge=100, description="of the bootstrap")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of each bound; of the slices' all together")

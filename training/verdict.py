@@ -163,14 +163,18 @@ def _p_full(ours: pd.DataFrame, theirs: pd.DataFrame, settings: PromotionSetting
 
 
 def _replay(found: Replay | str, settings: PromotionSettings) -> Check:
-    """Emptyings per bin-week at equal overflow; what could not be replayed speaks against nobody, and is told."""
-    limit = f"<= {settings.replay_margin:+.0%}, not surely > 0%"
+    """Emptyings per bin-week at equal overflow; what could not be replayed speaks against nobody, and is told.
+
+    More than the margin is too many, unless so few bin-weeks tell that it may as well be as many fewer.
+    """
+    margin = settings.replay_margin
+    limit = f"<= {margin:+.0%} or unsure, not surely > 0%"
     if isinstance(found, str):
         nothing = (np.nan,) * 5
         return Check("replay", "emptyings a week", 0, *nothing, limit, True, f"Not replayed: {found}")
     change = found.against(CHALLENGER, CHAMPION)
     surely = change.low > 0
-    passed = not surely and not change.estimate > settings.replay_margin
+    passed = not surely and not (change.estimate > margin and not change.low < -margin)
     weeks = round(float(found.hours.sum()) / WEEK_H)
     words = f"by replay {change.estimate:+.1%} emptyings at equal overflow, on {weeks:,} bin-weeks"
     words += f", surely more (at least {change.low:+.1%})" if surely else ""

@@ -142,7 +142,8 @@ def test_a_challenger_that_needs_more_emptyings_surely_or_by_far_is_refused() ->
     assert told.reasons == (
         "by replay +5.0% emptyings at equal overflow, on 40 bin-weeks, surely more (at least +2.0%)",
     )
-    assert not verdict(scores(1.8), scores(2), Replayed(0.12, -0.3, hours)).promoted
+    assert not verdict(scores(1.8), scores(2), Replayed(0.12, -0.05, hours)).promoted
+    assert verdict(scores(1.8), scores(2), Replayed(0.12, -0.3, hours)).promoted  # as well 30% fewer: it cannot tell
     assert verdict(scores(1.8), scores(2), Replayed(0.05, -0.02, hours)).promoted
 
 
