@@ -60,7 +60,7 @@ class ModelCard(BaseModel):
 
 
 class FullAt(BaseModel):
-    """By p10, p50 and p90 the bin is full with probability 0.1, 0.5 and 0.9, if nobody comes; null beyond 14 days."""
+    """By p10, p50 and p90 the bin is full with probability 0.1, 0.5 and 0.9; null beyond 14 days."""
 
     p10: AwareDatetime | None
     p50: AwareDatetime | None
@@ -68,7 +68,7 @@ class FullAt(BaseModel):
 
 
 class Point(BaseModel):
-    """The fill at one moment, absent an emptying: as in windows in which nobody came so far."""
+    """The fill at one moment, absent an emptying: if nobody comes, whatever is usual."""
 
     at: AwareDatetime
     horizon_h: float
@@ -105,7 +105,7 @@ class DueBin(BaseModel):
     as_of: AwareDatetime = Field(description="when its forecast was made: no reading of this bin has come since")
     status: Status
     fill_now_pct: float | None
-    p_full: float = Field(description="probability of being full by `by`, or its own next visit, if nobody comes")
+    p_full: float = Field(description="probability of being full by `by`, or by its own next visit")
     expected_fill_pct: float | None = Field(description="mean fill at that moment")
     latest_safe_emptying_at: AwareDatetime | None = Field(description="last moment at which p_full is at most `risk`")
     full_at: FullAt

@@ -1,7 +1,4 @@
-"""From a due request and the outlook of its bins to those due, most urgent first: plain functions, without HTTP.
-
-What is told is what happens if nobody comes (`FillForecast.unattended`): the question of who decides to come or not.
-"""
+"""From a due request and the outlook of its bins to those due, most urgent first: plain functions, without HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ UNANSWERABLE = ("stale", "faulty_sensor", "no_data", "unknown_bin")
 
 def due(outlook: Outlook, request: DueRequest, now: pd.Timestamp) -> DueAnswer:
     """The answer of POST /v1/due, whatever its format; `outlook` holds the bins asked."""
-    as_of, forecast = outlook.as_of(now), outlook.forecast.unattended()
+    as_of, forecast = outlook.as_of(now), outlook.forecast
     by = deadlines(forecast.bin_ids, request, as_of)
     p_full = forecast.p_full(by, request.full_pct)
     expected = forecast.mean(by)

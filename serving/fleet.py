@@ -52,7 +52,7 @@ def bins(outlook: Outlook, now: pd.Timestamp) -> Iterator[Metric]:
     yield _quantiles("brimcast_newest_reading_age_seconds", "Age of each bin's newest reading, over the fleet", ages)
     made = _seconds(now, forecast.as_of)
     yield _gauge("brimcast_forecast_age_seconds", "Age of the oldest forecast that is kept", float(made.max()))
-    due = (forecast.unattended().p_full(now + pd.Timedelta(hours=AHEAD_H)) > RISK) & ~np.isin(status, UNANSWERABLE)
+    due = (forecast.p_full(now + pd.Timedelta(hours=AHEAD_H)) > RISK) & ~np.isin(status, UNANSWERABLE)
     yield _gauge(
         "brimcast_bins_due_24h", f"Bins full within {AHEAD_H} h with a probability above {RISK:g}", float(due.sum())
     )

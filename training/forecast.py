@@ -9,7 +9,9 @@ import pandas as pd
 
 HOUR = np.timedelta64(3_600_000_000, "us")
 UNATTENDED = "p_full_unattended"
-BY_ROW = ["bin_ids", "as_of", "values", "alone", "status", "last_reading_at", "fill_now_pct", "full_pct", "step_pct"]
+BY_ROW = [
+    "bin_ids", "as_of", "values", "left_alone", "status", "last_reading_at", "fill_now_pct", "full_pct", "step_pct",
+]  # fmt: skip
 QUANTILE_COLUMNS = {"q05": 0.05, **{f"q{p}": p / 100 for p in range(10, 100, 10)}, "q95": 0.95}
 
 
@@ -21,9 +23,8 @@ class FillForecast:
     question about it has one answer. Rows whose status is no_data or unknown_bin hold NaN.
 
     "Absent an emptying" can mean two things, which differ for bins that are nearly always emptied before. `values` are
-    of windows in which nobody came, as sensors see them: they can be scored, but little came in such windows, or
-    somebody would have come. `alone` is if nobody comes, whatever is usual: what who decides to come must know. When a
-    bin is full (`full_at`, `latest_safe`) is told by the latter; `unattended` asks everything of it.
+    if nobody comes, whatever is usual: what who decides to come must know. All that is asked here is told by them. Only
+    `table` tells of windows in which nobody came: these can be scored, but little came in them, or somebody would have.
 
     bin_ids (n,)          the bins
     as_of (n,)            datetime64[us] UTC, the moment each forecast is made
@@ -31,7 +32,7 @@ class FillForecast:
     levels (P,)           probabilities from 0 to 1, rising
     values (n, H, P)      percent; never falls with the horizon nor with the level. The ends (levels 0 and 1) may lie
                           outside 0-100; what is told is capped
-    alone (n, H, P)       likewise, if nobody comes
+    left_alone (n, H, P)  likewise, of windows in which nobody came
     status (n,)           ok, stale, cold_start, faulty_sensor, no_data or unknown_bin
     reasons (n,)          for each bin the reasons of its status, in words
     last_reading_at (n,)  datetime64[us] UTC, NaT without readings
@@ -48,7 +49,7 @@ class FillForecast:
     horizons_h: np.ndarray
     levels: np.ndarray
     values: np.ndarray
-    alone: np.ndarray
+    left_alone: np.ndarray
     status: np.ndarray
     reasons: tuple[tuple[str, ...], ...]
     last_reading_at: np.ndarray
@@ -59,7 +60,7 @@ class FillForecast:
 
     def __post_init__(self) -> None:
         shape = (len(self.bin_ids), len(self.horizons_h), len(self.levels))
-        for grid in (self.values, self.alone):
+        for grid in (self.values, self.left_alone):
             if grid.shape != shape:
                 raise ValueError(f"values have shape {grid.shape}, expected {shape}: bins x horizons x levels")
         if self.levels[0] != 0 or self.levels[-1] != 1 or self.horizons_h[0] != 0:
@@ -89,10 +90,6 @@ class FillForecast:
         if (rows < 0).any():
             raise KeyError(f"no forecast of {[b for b, r in zip(wanted, rows, strict=True) if r < 0][:5]}")
         return self.take(rows)
-
-    def unattended(self) -> FillForecast:
-        """The forecast if nobody comes, whatever is usual."""
-        return replace(self, values=self.alone)
 
     # ------------------------------------------------------------ questions about a moment
 
@@ -129,7 +126,7 @@ class FillForecast:
         """(n,) probability that the fill at `at` is at least `full_pct` (default: the bin's own)."""
         return self._probability_full(self._at(at), self._full(full_pct))
 
-    # ------------------------------------------------------------ questions about a probability, if nobody comes
+    # ------------------------------------------------------------ questions about a probability
 
     def full_at(self, probability: float, full_pct: float | np.ndarray | None = None) -> np.ndarray:
         """(n,) datetime64[us]: the first moment at which the bin is full with this probability; NaT beyond 14 days."""
@@ -138,31 +135,35 @@ class FillForecast:
         full = self._full(full_pct)
         right = int(np.clip(np.searchsorted(self.levels, 1 - probability, side="left"), 1, len(self.levels) - 1))
         share = (1 - probability - self.levels[right - 1]) / (self.levels[right] - self.levels[right - 1])
-        curve = self.alone[:, :, right - 1] + share * (self.alone[:, :, right] - self.alone[:, :, right - 1])
+        curve = self.values[:, :, right - 1] + share * (self.values[:, :, right] - self.values[:, :, right - 1])
         hours = reached(curve, self.horizons_h, full)
         never = np.isnan(hours)
         moved = np.where(never, 0.0, hours) * 3.6e9
         return np.where(never, np.datetime64("NaT", "us"), self.as_of + moved.astype("timedelta64[us]"))
 
     def latest_safe(self, risk: float, full_pct: float | np.ndarray | None = None) -> np.ndarray:
-        """(n,) datetime64[us]: the last moment at which `p_full`, unattended, is still at most `risk`.
+        """(n,) datetime64[us]: the last moment at which `p_full` is still at most `risk`.
 
         It is as_of where the risk is passed already, and NaT where it is not passed within 14 days.
         """
         return self.full_at(risk, full_pct)
 
     def table(self, at: np.ndarray) -> pd.DataFrame:
-        """The contract's table of forecasts: a row a row of this forecast, at `at` (n,) datetime64[us] UTC."""
-        quantiles = self.quantiles(list(QUANTILE_COLUMNS.values()), at)
+        """The contract's table of forecasts: a row a row of this forecast, at `at` (n,) datetime64[us] UTC.
+
+        It is what can be scored: of windows in which nobody came. Last `p_full_unattended`, if nobody comes.
+        """
+        scored = replace(self, values=self.left_alone)
+        quantiles = scored.quantiles(list(QUANTILE_COLUMNS.values()), at)
         columns: dict[str, object] = {
             "bin_id": pd.Series(self.bin_ids, dtype="str"),
             "as_of": pd.DatetimeIndex(self.as_of).tz_localize("UTC"),
             "at": pd.DatetimeIndex(at).tz_localize("UTC"),
         }
         columns |= {name: quantiles[:, k] for k, name in enumerate(QUANTILE_COLUMNS)}
-        columns |= {"mean": self.mean(at), "p_full": self.p_full(at)}
+        columns |= {"mean": scored.mean(at), "p_full": scored.p_full(at)}
         columns |= {"status": pd.Series(self.status, dtype="str"), "model_version": self.model_version}
-        columns |= {UNATTENDED: self.unattended().p_full(at)}
+        columns |= {UNATTENDED: self.p_full(at)}
         return pd.DataFrame(columns)
 
     # ------------------------------------------------------------ the grid

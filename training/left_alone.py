@@ -41,7 +41,7 @@ class LeftAlone:
         reached = ended[:, ::-1].cumsum(axis=1)[:, ::-1]
         everyone = reached.sum(axis=0) / max(len(asked), 1)
         own = (reached + PRIOR_WINDOWS * everyone) / (reached[:, :1] + PRIOR_WINDOWS)
-        return cls(np.vstack([own, everyone]))
+        return cls(np.vstack([own, everyone]).round(4))  # few digits, kept as they are in model.json
 
     @classmethod
     def always(cls, bins: int) -> LeftAlone:
@@ -55,8 +55,8 @@ class LeftAlone:
 
     def to_json(self) -> list[list[float]]:
         """As plain values, for model.json."""
-        rounded: list[list[float]] = self.share.round(4).tolist()
-        return rounded
+        values: list[list[float]] = self.share.tolist()
+        return values
 
     @classmethod
     def from_json(cls, values: Any) -> LeftAlone:

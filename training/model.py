@@ -180,7 +180,7 @@ class FillModel:
         found = situations_of(archive, history, asks, self.profiles.table, clock)
         gathered = Accumulated.of(self.profiles.table, asks.profile)
         skies = departures(history.weather, asks.as_of, gathered, clock) if self.reads_weather else None
-        values, alone = self._grids(asks, found, gathered, skies, clock)
+        left_alone, values = self._grids(asks, found, gathered, skies, clock)
         status, reasons = self._status(asks, found, named, skies)
         measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
         return FillForecast(
@@ -189,7 +189,7 @@ class FillModel:
             horizons_h=HORIZONS_H,
             levels=LEVELS,
             values=values,
-            alone=alone,
+            left_alone=left_alone,
             status=status,
             reasons=tuple(reasons),
             last_reading_at=measured.astype("datetime64[us]"),
@@ -202,7 +202,7 @@ class FillModel:
     def _grids(
         self, asks: Asks, found: Situations, gathered: Accumulated, skies: Departures | None, clock: Clock
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`values` and `alone` of the forecast (see `FillForecast`), (m, H, P) each; NaN where nothing is known."""
+        """`left_alone` and `values` of the forecast (see `FillForecast`), (m, H, P) each; NaN where unknown."""
         some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
         row = np.repeat(some, len(NEAR_H))
         at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))

@@ -2,7 +2,7 @@
 
 On held-out months of the real data (../shared/data), before the test periods: what was thrown in by the deposits of
 `training.deposits`, emptied or not, added to the level at as_of, is what would have lain there. CRPS, and Brier score
-of p_full, of the forecast's `values`, of `alone` and of own rates only, over windows that nobody cut and over all.
+of p_full, of the forecast's `values`, of `left_alone` and of own rates only, over windows that nobody cut and over all.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main(place: str = "prague", examples: int = 120_000) -> None:
     scored = []
     for as_of in pd.date_range(start, stop - pd.Timedelta(hours=max(horizons_h)), freq=f"{EVERY_H}h"):
         told, rates = model.forecast(history, as_of, list(ids)), nobody_came.forecast(history, as_of, list(ids))
+        scored = replace(told, values=told.left_alone)
         now_us = np.full(len(ids), microseconds(pd.DatetimeIndex([as_of]))[0])
         begun = deposits.until(rows, now_us)
         lay = deposits.level(rows, now_us)
@@ -57,7 +58,7 @@ def main(place: str = "prague", examples: int = 120_000) -> None:
             thrown = deposits.until(rows, now_us + round(horizon_h * HOUR_US)) - begun
             y = np.clip(lay + thrown, 0, 100)
             frame = pd.DataFrame({"bin_id": ids, "as_of": as_of, "at": at, "horizon_h": horizon_h})
-            for name, forecast in (("values", told), ("alone", told.unattended()), ("own", rates.unattended())):
+            for name, forecast in (("left alone", scored), ("values", told), ("own", rates)):
                 missed = y[:, None] - forecast.quantiles(TAUS, at)
                 frame[name] = 2 * np.maximum(TAUS * missed, (TAUS - 1) * missed).mean(axis=1)
                 frame[f"brier {name}"] = (forecast.p_full(at) - (y >= told.full_pct)) ** 2
@@ -67,7 +68,7 @@ def main(place: str = "prague", examples: int = 120_000) -> None:
     left = label(history.readings, table[["bin_id", "as_of", "at"]].assign(row=table.index), history.emptyings)
     table["left"] = table.index.isin(left["row"])
     table["stream"] = table["bin_id"].map(history.bins.unique["stream"]).fillna("mixed")
-    names = [name for name in table.columns if name.removeprefix("brier ") in ("values", "alone", "own")]
+    names = [name for name in table.columns if name.removeprefix("brier ") in ("left alone", "values", "own")]
     for what, part in (("left alone", table[table["left"]]), ("all windows", table)):
         grouped = part.groupby(["stream", "horizon_h"])
         print(f"\n{what}: CRPS and Brier score of p_full against what would have lain there")

@@ -47,7 +47,7 @@ class SteadyModel:
         status[~ids.isin(facts.index)] = "unknown_bin"
         return FillForecast(
             bin_ids=ids.to_numpy(dtype=object), as_of=np.full(len(ids), moment), horizons_h=hours, levels=LEVELS,
-            values=values, alone=values, status=status,
+            values=values, left_alone=values, status=status,
             reasons=tuple(() if s == "ok" else (f"it is {s}",) for s in status),
             last_reading_at=seen, fill_now_pct=fill,
             full_pct=facts["full_pct"].reindex(ids).fillna(95.0).to_numpy(dtype=float), step_pct=np.zeros(len(ids)),

@@ -26,7 +26,7 @@ def forecast(values: np.ndarray, full_pct: float = 95.0, status: str = "ok", ste
     moment = NOW.tz_localize(None).to_datetime64()
     return FillForecast(
         bin_ids=np.array([f"b{k}" for k in range(n)], dtype=object), as_of=np.full(n, moment), horizons_h=HORIZONS,
-        levels=LEVELS, values=values, alone=values, status=np.full(n, status, dtype=object), reasons=((),) * n,
+        levels=LEVELS, values=values, left_alone=values, status=np.full(n, status, dtype=object), reasons=((),) * n,
         last_reading_at=np.full(n, moment), fill_now_pct=values[:, 0, 2], full_pct=np.full(n, full_pct),
         step_pct=np.full(n, step_pct),
         model_version="test/1",
@@ -218,15 +218,16 @@ def test_the_table_has_the_contracts_columns() -> None:
 # ---------------------------------------------------------------- if nobody comes
 
 
-def test_when_a_bin_is_full_is_told_as_if_nobody_came() -> None:
+def test_all_is_told_as_if_nobody_came_but_the_table_that_is_scored() -> None:
     usual, alone = steady(rate=0.5), steady(rate=2)
-    both = replace(usual, alone=alone.values)
+    both = replace(alone, left_alone=usual.values)
     assert both.full_at(0.5).tolist() == alone.full_at(0.5).tolist() != usual.full_at(0.5).tolist()
     assert both.latest_safe(0.1).tolist() == alone.latest_safe(0.1).tolist()
-    assert both.quantile(0.5, after(24)).tolist() == usual.quantile(0.5, after(24)).tolist()
-    assert both.unattended().quantile(0.5, after(24)).tolist() == alone.quantile(0.5, after(24)).tolist()
+    assert both.quantile(0.5, after(24)).tolist() == alone.quantile(0.5, after(24)).tolist()
     told = both.table(np.array([after(40).tz_localize(None).to_datetime64()]))
-    assert told[UNATTENDED].item() > 0.05 > told["p_full"].item()
+    assert told["q50"].tolist() == usual.quantile(0.5, after(40)).tolist()
+    assert told["p_full"].item() == 0 < told[UNATTENDED].item()
+    assert told[UNATTENDED].tolist() == both.p_full(after(40)).tolist() == alone.p_full(after(40)).tolist()
 
 
 def test_rows_of_several_parts_are_joined_end_to_end() -> None:

@@ -48,5 +48,5 @@ def test_where_boosters_saw_as_many_windows_as_set_both_count_the_same() -> None
 def test_what_was_learned_survives_its_text() -> None:
     learned = LeftAlone.learn(examples({"busy": [12.0] * 7, "calm": [72.0] * 9}), np.array(["busy", "calm"]))
     again = LeftAlone.from_json(learned.to_json())
-    assert np.abs(again.share - learned.share).max() <= 5e-5
+    assert (again.share == learned.share).all()
     assert (LeftAlone.always(3).belief(np.array([-1, 0, 2])) > 0.75).all()

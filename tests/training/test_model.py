@@ -65,7 +65,7 @@ def assert_same(one: FillForecast, other: FillForecast) -> None:
     assert one.status.tolist() == other.status.tolist()
     assert one.reasons == other.reasons
     assert one.model_version == other.model_version
-    for name in ("as_of", "values", "last_reading_at", "fill_now_pct", "full_pct"):
+    for name in ("as_of", "values", "left_alone", "last_reading_at", "fill_now_pct", "full_pct", "step_pct"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
