@@ -180,6 +180,10 @@ def replay(
             expected="readings before it, to learn from, and after it",
             remedy="Choose --from between the first reading and the last.",
         )
+    if end is not None and end <= start:
+        raise InputError(
+            f"a replay from {start} to {end}", expected="an end after the beginning", remedy="Choose a later --to."
+        )
     stage = Stage.set(history, start, end or span[1], rounds or Rounds(), lead, deposits)
     rates = fleet_weekly(known_by(history, start)[0], 24)
     policies: list[Policy] = [Always(), *(EveryDays(float(k)) for k in DAYS), *(OwnInterval(p) for p in FILLS_PCT)]

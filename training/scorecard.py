@@ -93,7 +93,7 @@ def verdict_text(verdict: Verdict) -> str:
             _percent(v) if relative else _number(v, "+") for v, relative in zip(table[name], share, strict=True)
         ]
     shown["limit"] = table["limit"]
-    untold = share & table["low"].isna()
+    untold = (share & table["low"].isna()) | table["words"].str.endswith("too few to tell")
     shown[""] = np.where(~table["passed"], "REFUSED", np.where(untold, "too few to tell", "passed"))
     for name in ("check", "of", "limit"):
         wide = int(shown[name].str.len().max())

@@ -177,7 +177,10 @@ def _replay(found: Replay | str, settings: PromotionSettings) -> Check:
     passed = not surely and not (change.estimate > margin and not change.low < -margin)
     weeks = round(float(found.hours.sum()) / WEEK_H)
     words = f"by replay {change.estimate:+.1%} emptyings at equal overflow, on {weeks:,} bin-weeks"
-    words += f", surely more (at least {change.low:+.1%})" if surely else ""
+    if surely:
+        words += f", surely more (at least {change.low:+.1%})"
+    elif passed and change.estimate > margin:
+        words += f", bounds {change.low:+.1%} to {change.high:+.1%}: too few to tell"
     return Check(
         "replay", "emptyings a week", weeks, found.needed(CHAMPION), found.needed(CHALLENGER), change.estimate,
         change.low, change.high, limit, passed, words,

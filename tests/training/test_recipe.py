@@ -129,12 +129,13 @@ def test_a_repetition_of_other_data_is_refused_before_it_fits_unless_allowed(
     (like,) = re.findall(r"run ([0-9a-f]{32})", first.out)
     frame = small_history.readings.frame
     frame.assign(fill_pct=frame["fill_pct"].where(frame.index > 0, 1.0)).to_parquet(tmp_path / "r.parquet")
-    other = ["--readings", tmp_path / "r.parquet", *city[2:]]
+    other = ["--readings", tmp_path / "r.parquet"]  # the other tables stay the run's
     refused = run("fit", "--like", like, *other)
     assert refused.code == 1
     assert "data fingerprint" in refused.err
     assert "--allow-differences" in refused.err
     assert "Fitting" not in refused.err
+    assert "No bins table" not in refused.err
     assert tracking.find("brimcast", 2, settings) is None
     done = run("fit", "--like", like, *other, "--allow-differences")
     assert done.code == 0, done.err
@@ -144,6 +145,12 @@ def test_a_repetition_of_other_data_is_refused_before_it_fits_unless_allowed(
     assert found is not None
     tags = mlflow.MlflowClient(settings.tracking_uri).get_run(found.run_id).data.tags
     assert tags["like_differences"].startswith("data fingerprint")
+
+
+def test_differences_can_be_allowed_only_where_a_run_is_repeated(run: Any, city: list[str]) -> None:
+    refused = run("fit", *city, "--allow-differences")
+    assert refused.code == 2
+    assert "--like" in refused.err
 
 
 @pytest.mark.parametrize("words", [["--seed", "3"], ["--no-scores"], ["--name", "other"], ["--country", "CZ"]])

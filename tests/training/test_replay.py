@@ -273,3 +273,8 @@ def test_a_span_outside_the_history_is_refused(small_history: History) -> None:
     for start in ("2020-01-01T00:00Z", "2030-01-01T00:00Z"):
         with pytest.raises(InputError, match="nothing to replay"):
             replay(small_history, {}, pd.Timestamp(start))
+
+
+def test_a_replay_that_ends_before_it_begins_is_refused(small_history: History, split: pd.Timestamp) -> None:
+    with pytest.raises(InputError, match="a replay from"):
+        replay(small_history, {}, split, split - pd.Timedelta(days=1))

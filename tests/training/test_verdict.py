@@ -143,7 +143,9 @@ def test_a_challenger_that_needs_more_emptyings_surely_or_by_far_is_refused() ->
         "by replay +5.0% emptyings at equal overflow, on 40 bin-weeks, surely more (at least +2.0%)",
     )
     assert not verdict(scores(1.8), scores(2), Replayed(0.12, -0.05, hours)).promoted
-    assert verdict(scores(1.8), scores(2), Replayed(0.12, -0.3, hours)).promoted  # as well 30% fewer: it cannot tell
+    unsure = verdict(scores(1.8), scores(2), Replayed(0.12, -0.3, hours))
+    assert unsure.promoted
+    assert verdict_text(unsure).splitlines()[len(unsure.checks)].endswith("too few to tell")
     assert verdict(scores(1.8), scores(2), Replayed(0.05, -0.02, hours)).promoted
 
 

@@ -21,7 +21,10 @@ EXAMPLE = example("brimcast training fit --readings readings.parquet --bins bins
 
 def fit(
     readings: Annotated[
-        str | None, typer.Option(help="Readings: CSV, Parquet or a database URL. With --like: default that run's.")
+        str | None,
+        typer.Option(
+            help="Readings: CSV, Parquet or a database URL. With --like: default that run's, as all of its tables."
+        ),
     ] = None,
     bins: BinsAt = None,
     emptyings: EmptyingsAt = None,
@@ -66,17 +69,19 @@ def fit(
         raise typer.BadParameter(
             "--until, --settings, --name, --no-scores, --country and --seed are those of the run.", param_hint="--like"
         )
+    if allow_differences and like is None:
+        raise typer.BadParameter("It says how to repeat a run: name it by --like.", param_hint="--allow-differences")
     check_name(name)
     settings = read_settings(country=country)
     repeated = None if like is None else recipe_of(like, settings)
-    if readings is not None:
-        named = Sources(
-            readings=readings, bins=bins, emptyings=emptyings, weather=weather, timezone=timezone, map=tuple(map or ())
-        )
-    elif repeated is not None:
-        named = repeated.sources
-    else:
+    if readings is None and repeated is None:
         raise typer.BadParameter("Name what to learn from, or a run to repeat.", param_hint="--readings or --like")
+    given_places = {
+        "readings": readings, "bins": bins, "emptyings": emptyings, "weather": weather, "timezone": timezone,
+        "map": tuple(map or ()) or None,
+    }  # fmt: skip
+    of_run = {} if repeated is None else repeated.sources.model_dump()
+    named = Sources(**of_run | {place: where for place, where in given_places.items() if where is not None})
     history = read_history(named.readings, named.bins, named.emptyings, named.weather, named.timezone, [*named.map])
     if repeated is None:
         history = heard_only(history)
