@@ -71,7 +71,7 @@ def test_planned_visits_can_be_the_opportunities(
         ("--lead 90d", 1, "no round"),
         ("--risks 0,2", 2, "risks"),
         ("--risks low", 2, "risks"),
-        ("--to 2025-02-01T00:00Z", 1, "no round"),
+        ("--to 2025-02-01T00:00Z", 1, "later --to"),
         ("--model nobody", 1, "nobody"),
         ("--out replay.txt", 1, "ending"),
         ("--visits nowhere.csv", 1, "nowhere.csv"),
