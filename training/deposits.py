@@ -60,14 +60,14 @@ class Deposits:
         hidden = inner & (np.maximum(before, level) >= RIM_PCT)
         seen = np.where(inner, level - before, 0.0)
         silent = inner & (s.measured - s.lag(s.measured, 1, 0) >= SILENT_H * HOUR_US)
-        rates = DepositRates.of(history, ids, cycles)
-        for _ in range(ROUNDS):  # what was hidden is what came on busy days: only with it are the rates whole
+        rates, rise = DepositRates.of(history, ids, cycles), seen
+        for again in range(ROUNDS):  # what was hidden is what came on busy days: only with it are the rates whole
+            rates = rates.learn(rise) if again else rates
             expected = rates.expected()
             missed = silent & (seen < MISSED_SHARE * expected - SMALL_PCT)  # emptied, and nobody saw it
             filled = cycles.begins | missed | (hidden & (seen < expected))
             pace, usual = _paces(cycles, seen, expected, inner & ~filled)
             rise = np.where(filled, expected * np.where(missed, usual, pace), seen)
-            rates = rates.learn(rise)
         thrown = _running(rise, s.offsets)
         # Within a cycle the base stays: above the rim the level goes on rising by what is filled in.
         begin = np.maximum.accumulate(np.where(inner & ~missed, 0, np.arange(len(level))))

@@ -43,11 +43,6 @@ class LeftAlone:
         own = (reached + PRIOR_WINDOWS * everyone) / (reached[:, :1] + PRIOR_WINDOWS)
         return cls(np.vstack([own, everyone]).round(4))  # few digits, kept as they are in model.json
 
-    @classmethod
-    def always(cls, bins: int) -> LeftAlone:
-        """So many bins that nobody ever empties."""
-        return cls(np.ones((bins + 1, len(NEAR_H))))
-
     def belief(self, code: np.ndarray) -> np.ndarray:
         """(n, 16) how far boosters are believed of bins `code` (n,), -1 for unknown, if nobody comes: 0 to 1."""
         share = self.share[code]

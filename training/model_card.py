@@ -30,7 +30,7 @@ METHOD = (
     "Their probabilities are recalibrated by stream and horizon on the same weeks.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
     "Quantiles never cross nor fall with the horizon; sensors that speak in steps are forecast in their steps.",
-    "All is absent an emptying: as in windows left alone; when a bin is full, as if nobody came, by its own rates.",
+    "All is absent an emptying: what is asked is told as if nobody came, what is scored is of windows left alone.",
 )
 WEATHER_METHOD = (
     "What is expected grows and shrinks with the weather forecast, as far as it departs from the four weeks before."

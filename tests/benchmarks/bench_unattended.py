@@ -49,7 +49,7 @@ def main(place: str = "prague", examples: int = 120_000) -> None:
     scored = []
     for as_of in pd.date_range(start, stop - pd.Timedelta(hours=max(horizons_h)), freq=f"{EVERY_H}h"):
         told, rates = model.forecast(history, as_of, list(ids)), nobody_came.forecast(history, as_of, list(ids))
-        scored = replace(told, values=told.left_alone)
+        usual = replace(told, values=told.left_alone)
         now_us = np.full(len(ids), microseconds(pd.DatetimeIndex([as_of]))[0])
         begun = deposits.until(rows, now_us)
         lay = deposits.level(rows, now_us)
@@ -58,7 +58,7 @@ def main(place: str = "prague", examples: int = 120_000) -> None:
             thrown = deposits.until(rows, now_us + round(horizon_h * HOUR_US)) - begun
             y = np.clip(lay + thrown, 0, 100)
             frame = pd.DataFrame({"bin_id": ids, "as_of": as_of, "at": at, "horizon_h": horizon_h})
-            for name, forecast in (("left alone", scored), ("values", told), ("own", rates)):
+            for name, forecast in (("left alone", usual), ("values", told), ("own", rates)):
                 missed = y[:, None] - forecast.quantiles(TAUS, at)
                 frame[name] = 2 * np.maximum(TAUS * missed, (TAUS - 1) * missed).mean(axis=1)
                 frame[f"brier {name}"] = (forecast.p_full(at) - (y >= told.full_pct)) ** 2
