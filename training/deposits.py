@@ -60,9 +60,11 @@ class Deposits:
         hidden = inner & (np.maximum(before, level) >= RIM_PCT)
         seen = np.where(inner, level - before, 0.0)
         silent = inner & (s.measured - s.lag(s.measured, 1, 0) >= SILENT_H * HOUR_US)
-        rates, rise = DepositRates.of(history, ids, cycles), seen
+        rates = DepositRates.of(history, ids, cycles)
+        rise, missed = seen, np.zeros(len(seen), dtype=bool)
         for again in range(ROUNDS):  # what was hidden is what came on busy days: only with it are the rates whole
-            rates = rates.learn(rise) if again else rates
+            if again:  # but a guess at emptyings that nobody saw must not feed itself
+                rates = rates.learn(np.where(missed, seen, rise))
             expected = rates.expected()
             missed = silent & (seen < MISSED_SHARE * expected - SMALL_PCT)  # emptied, and nobody saw it
             filled = cycles.begins | missed | (hidden & (seen < expected))

@@ -94,3 +94,14 @@ def test_deposits_of_a_simulated_city_are_near_the_truth(small_city: Simulation,
     assert told.sum() == pytest.approx(true.sum(), rel=0.03)
     np.testing.assert_allclose(told, true, rtol=0.12)
     assert (np.diff(found.lines.value)[np.diff(found.lines.code) == 0] >= 0).all()
+
+
+def test_calm_days_of_a_daily_sensor_are_not_taken_for_more_and_more_missed_emptyings() -> None:
+    rng = np.random.default_rng(4)
+    came = rng.gamma(1.0, 12.0, 300).round()
+    level, levels = 0.0, []
+    for points in came:  # one bin made by hand: emptied when it is above 70
+        level = points if level > 70 else level + points
+        levels.append(min(level, 100.0))
+    told = thrown(Deposits.of(history_of(np.array(levels), 24)), [24 * 299])[0]
+    assert told == pytest.approx(came[1:].sum(), rel=0.2)
