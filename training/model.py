@@ -12,20 +12,20 @@ from data.health import RECENT_DAYS
 from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, microseconds
 from training.accumulation import Accumulation
-from training.calendar import Clock, holiday_days
+from training.calendar import holiday_days
 from training.calibration import Calibration
 from training.curriculum import plan
-from training.departures import Departures, departures
+from training.departures import Departures
 from training.elasticities import Elasticities
 from training.ensemble import EVEN, Ensemble
-from training.examples import Asks, Examples, chunks, learn_examples, situations_of
-from training.features import horizon_features
+from training.examples import Asks, Examples, chunks, learn_examples
 from training.forecast import FillForecast
-from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, go_on, monotone, with_ends
+from training.grid import HORIZONS_H, LEVELS, MEDIAN, NEAR_H
 from training.left_alone import LeftAlone
 from training.model_card import fitted_card
 from training.practice import known_by
-from training.profiles import NANO, Accumulated, FillRateProfiles
+from training.profiles import FillRateProfiles
+from training.prospects import prospects
 from training.settings import ModelSettings
 from training.situations import Situations
 
@@ -176,11 +176,11 @@ class FillModel:
         self, history: History, archive: Archive, asks: Asks, full_pct: np.ndarray, named: np.ndarray
     ) -> FillForecast:
         """The forecast of these asks; `named` (m,) bool: bins of the bins table."""
-        clock = asks.clock(HORIZONS_H[-1] + 1)
-        found = situations_of(archive, history, asks, self.profiles.table, clock)
-        gathered = Accumulated.of(self.profiles.table, asks.profile)
-        skies = departures(history.weather, asks.as_of, gathered, clock) if self.reads_weather else None
-        left_alone, values = self._grids(asks, found, gathered, skies, clock)
+        found, skies, told = prospects(self, history, archive, asks, self.profiles.table)
+        left_alone, values = np.full((2, len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
+        left_alone[told.row] = told.joined(told.trust, self.accumulation.resistance)
+        belief = told.trust * self.left_alone.belief(asks.code[told.row])
+        values[told.row] = told.joined(belief, self.accumulation.resistance)
         status, reasons = self._status(asks, found, named, skies)
         measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
         return FillForecast(
@@ -198,41 +198,6 @@ class FillModel:
             step_pct=found.step_pct,
             model_version=self.version,
         )
-
-    def _grids(
-        self, asks: Asks, found: Situations, gathered: Accumulated, skies: Departures | None, clock: Clock
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """`left_alone` and `values` of the forecast (see `FillForecast`), (m, H, P) each; NaN where unknown."""
-        some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
-        row = np.repeat(some, len(NEAR_H))
-        at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
-        codes = pd.Index(self.streams).get_indexer(pd.Index(asks.streams))
-        holidays = holiday_days(
-            self.settings.country, int(asks.as_of.min() // (24 * HOUR_US)), int(asks.as_of.max() // (24 * HOUR_US)) + 30
-        )
-        features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
-        if skies is not None:
-            more = self._more(skies, asks, row, at, found.pace[row], gathered, clock)
-            features = features.expecting(more)
-        near = self.ensemble.predict(features)
-        near = self.calibration.apply(near.reshape(len(some), len(NEAR_H), len(LEARNED)), asks.streams[some], NEAR_H)
-        near = monotone(np.clip(near, 0, 100))
-        moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
-        rows = np.broadcast_to(some[:, None], moments.shape)
-        total = gathered.at(clock.local_s(moments, rows), rows)
-        pace, doubt = self.accumulation.pace({n: c[some] for n, c in found.columns.items()}, asks.code[some] >= 0)
-        hope = (total - total[:, :1]) / NANO * pace[:, None]
-        if skies is not None:
-            paces = np.broadcast_to(pace[:, None], rows.shape)
-            more = self._more(skies, asks, rows.ravel(), moments.ravel(), paces.ravel(), gathered, clock)
-            hope = np.maximum(hope + more.reshape(hope.shape), 0)
-        gained = self.accumulation.gained(hope, doubt)
-        trust = self.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
-        grids = np.full((2, len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
-        for grid, believed in zip(grids, (trust, trust * self.left_alone.belief(asks.code[some])), strict=True):
-            whole = go_on(near, gained, believed, asks.streams[some], self.accumulation.resistance)
-            grid[some] = monotone(with_ends(whole))
-        return grids[0], grids[1]
 
     def _status(
         self, asks: Asks, found: Situations, named: np.ndarray, skies: Departures | None
@@ -252,20 +217,6 @@ class FillModel:
         for i in np.flatnonzero(unknown).tolist():  # only over bins that nobody knows
             reasons[i] = (f"the bins table lacks this bin, and no reading of the last {RECENT_DAYS:.0f} days names it",)
         return status, reasons
-
-    def _more(
-        self,
-        skies: Departures,
-        asks: Asks,
-        row: np.ndarray,
-        at: np.ndarray,
-        pace: np.ndarray,
-        gathered: Accumulated,
-        clock: Clock,
-    ) -> np.ndarray:
-        """(k,) points that the weather adds until `at` (k,), in the asks `row` (k,) at `pace` (k,)."""
-        assert self.elasticities is not None
-        return self.elasticities.more(asks.code[row], skies.sums(row, at, gathered, clock), pace)
 
 
 def _holidays(settings: ModelSettings, past: History, end: pd.Timestamp) -> np.ndarray:

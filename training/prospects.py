@@ -1,0 +1,96 @@
+"""What may come of many bins, as two tell it who differ: the ensemble, and the bin's own rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from data.history import History
+from data.sequences import HOUR_US, Archive
+from training.calendar import Clock, holiday_days
+from training.departures import Departures, departures
+from training.examples import Asks, situations_of
+from training.features import horizon_features
+from training.grid import HORIZONS_H, LEARNED, NEAR_H, go_on, monotone, with_ends
+from training.profiles import NANO, Accumulated
+from training.resistance import Resistance
+from training.situations import Situations
+
+if TYPE_CHECKING:
+    from training.model import FillModel
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """Of n bins, each at its own moment, what is to come, in percent.
+
+    row (n,)            which of the asks they are: those with a level to begin from
+    near (n, 16, 13)    quantiles of the level at NEAR_H by the ensemble, recalibrated and monotone
+    gained (n, H, 13)   quantiles of what the own rates add by HORIZONS_H
+    trust (n, 16)       how far the ensemble had windows like these to learn from, 0 to 1
+    stream (n,)         of the bins
+    """
+
+    row: np.ndarray
+    near: np.ndarray
+    gained: np.ndarray
+    trust: np.ndarray
+    stream: np.ndarray
+
+    def joined(self, belief: np.ndarray, resistance: Resistance) -> np.ndarray:
+        """(n, H, 19) quantiles at LEVELS, monotone; `belief` (n, 16): how far the ensemble is believed, 0 to 1."""
+        return monotone(with_ends(go_on(self.near, self.gained, belief, self.stream, resistance)))
+
+
+def prospects(
+    model: FillModel, history: History, archive: Archive, asks: Asks, table: np.ndarray
+) -> tuple[Situations, Departures | None, Prospects]:
+    """What is known of all asks, the weather ahead of them, and what is to come; with profiles from `table` (k, 168).
+
+    The weather is None for a model that has learned nothing of it.
+    """
+    clock = asks.clock(HORIZONS_H[-1] + 1)
+    found = situations_of(archive, history, asks, table, clock)
+    gathered = Accumulated.of(table, asks.profile)
+    skies = departures(history.weather, asks.as_of, gathered, clock) if model.reads_weather else None
+    some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
+    row = np.repeat(some, len(NEAR_H))
+    at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
+    codes = pd.Index(model.streams).get_indexer(pd.Index(asks.streams))
+    day = 24 * HOUR_US
+    holidays = holiday_days(model.settings.country, int(asks.as_of.min() // day), int(asks.as_of.max() // day) + 30)
+    features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
+    if skies is not None:
+        features = features.expecting(_more(model, skies, asks, row, at, found.pace[row], gathered, clock))
+    near = model.ensemble.predict(features).reshape(len(some), len(NEAR_H), len(LEARNED))
+    near = monotone(np.clip(model.calibration.apply(near, asks.streams[some], NEAR_H), 0, 100))
+    trust = model.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
+    moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
+    rows = np.broadcast_to(some[:, None], moments.shape)
+    total = gathered.at(clock.local_s(moments, rows), rows)
+    pace, doubt = model.accumulation.pace({n: c[some] for n, c in found.columns.items()}, asks.code[some] >= 0)
+    hope = (total - total[:, :1]) / NANO * pace[:, None]
+    if skies is not None:
+        paces = np.broadcast_to(pace[:, None], rows.shape)
+        more = _more(model, skies, asks, rows.ravel(), moments.ravel(), paces.ravel(), gathered, clock)
+        hope = np.maximum(hope + more.reshape(hope.shape), 0)
+    gained = model.accumulation.gained(hope, doubt)
+    return found, skies, Prospects(some, near, gained, trust, asks.streams[some])
+
+
+def _more(
+    model: FillModel,
+    skies: Departures,
+    asks: Asks,
+    row: np.ndarray,
+    at: np.ndarray,
+    pace: np.ndarray,
+    gathered: Accumulated,
+    clock: Clock,
+) -> np.ndarray:
+    """(k,) points that the weather adds until `at` (k,), in the asks `row` (k,) at `pace` (k,)."""
+    assert model.elasticities is not None
+    return model.elasticities.more(asks.code[row], skies.sums(row, at, gathered, clock), pace)
