@@ -18,6 +18,7 @@ RISE_HOURS, RISE_FACTOR, RISE_MAX_PCT_PER_H = 12.0, 6.0, 6.0
 FLOOR_MAX_PCT, FLOOR_ZONE_PCT, FLOOR_ZONE_SHARE = 20.0, 12.0, 0.3
 RETURN_SHARE = 0.4
 DAYS_AT_ONCE = 2.0
+GAP_STEPS = 3.0
 RECENT_DAYS, WEEK_DAYS = 2, 7
 USUAL_MIN, USUAL_PER_RATE, USUAL_MAX = 0.2, 0.5, 2.0
 WANDER_PCT, WANDER_DAYS = 6.0, 28
@@ -101,14 +102,24 @@ def find_jumps(s: Sequences, cycles: Cycles, as_of: np.ndarray, rate: np.ndarray
 
 
 def unexplained(s: Sequences, per_day: np.ndarray) -> np.ndarray:
-    """(n,) bool: steps within 12 hours that go farther, up or down, than noise and two days at `per_day` (m,) percent.
+    """(n,) bool: steps that say nothing of what was thrown in, for bins that gather `per_day` (m,) percent.
 
-    An erratic sensor jumps up and returns; what it adds up to on the way says nothing about what was thrown in.
+    Within 12 hours those that go farther, up or down, than noise and two days' worth: an erratic sensor jumps up and
+    returns. And those over longer gaps than three of the sensor's usual: behind them an emptying may hide.
     """
     step = steps(s)
     hours = (s.measured - s.lag(s.measured, 1, 0)) / HOUR_US
     most = _threshold(*_noise(s, step, np.abs(step))[:2]) + DAYS_AT_ONCE * per_day
-    return (hours <= RISE_HOURS) & (np.abs(step) / MILLI > most[s.seq])
+    gap = np.maximum(RISE_HOURS, GAP_STEPS * _mean_step_h(s))
+    too_far = (hours <= RISE_HOURS) & (np.abs(step) / MILLI > most[s.seq])
+    return (too_far | (hours > gap[s.seq])) & ~s.is_first
+
+
+def _mean_step_h(s: Sequences) -> np.ndarray:
+    """(m,) mean hours between readings; 0 with fewer than two."""
+    count = s.offsets[1:] - s.offsets[:-1]
+    end, first = np.maximum(s.last, 0), np.minimum(s.offsets[:-1], len(s.measured) - 1)
+    return np.where(count > 1, (s.measured[end] - s.measured[first]) / np.maximum(count - 1, 1) / HOUR_US, 0.0)
 
 
 def _threshold(noise: np.ndarray, finest: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Three cities, each with three sizes of sensor noise; the last 30 days are forecast every 11 hours. Scored against the
 true level, so that what is left is the forecaster's own. The `heard` windows are those without an emptying between the
-newest reading and `as_of`: of such a one no sensor can know.
+newest reading and `as_of`: of such a one no sensor can know. The oracle foretells what happens if nobody comes, as
+the model's `values` do (`if nobody comes`); its table is of windows left alone as readings tell them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,6 +36,7 @@ TEST_DAYS = 30
 EVERY_H = 11
 HORIZONS_H = (6, 12, 24, 48, 72)
 BASELINES = ("hour-of-week", "lgb-quantile")
+NOBODY = "model, if nobody comes"
 TODAY = "oracle, today's shock known"
 
 
@@ -65,14 +68,26 @@ def unheard(simulation: Simulation, history: History, windows: pd.DataFrame) -> 
     return (rows["emptied_at"] > rows["newest"]).to_numpy()
 
 
+def unattended(model: FillModel, history: History, windows: pd.DataFrame) -> pd.DataFrame:
+    """The forecasts table of what the model says happens if nobody comes: a row a window, in their order."""
+    parts = []
+    for as_of, asked in windows.groupby("as_of"):
+        told = model.forecast(history, as_of, asked["bin_id"].tolist())
+        at = asked["at"].dt.tz_localize(None).to_numpy("datetime64[us]")
+        parts.append(replace(told, left_alone=told.values).table(at).set_index(asked.index))
+    return pd.concat(parts).loc[windows.index]
+
+
 def forecasts(
     simulation: Simulation, history: History, windows: pd.DataFrame, start: pd.Timestamp, how: ModelSettings
 ) -> dict[str, pd.DataFrame]:
     """What each forecaster says to the windows, the oracle first."""
+    model = FillModel.fit(history, until=start, settings=how)
     made = {
         "oracle": foretell(simulation, windows, np.random.default_rng(0)),
         TODAY: foretell(simulation, windows, np.random.default_rng(0), knows_today=True),
-        "model": FillModel.fit(history, until=start, settings=how).forecast_windows(history, windows),
+        NOBODY: unattended(model, history, windows),
+        "model's table": model.forecast_windows(history, windows),
     }
     return made | {name: baseline(name).fit(history, start).forecast_windows(history, windows) for name in BASELINES}
 

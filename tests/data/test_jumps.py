@@ -49,3 +49,16 @@ def test_one_step_of_a_coarse_sensor_is_explained() -> None:
 
 def test_what_came_in_over_a_day_is_explained() -> None:
     assert odd([10.0, 12, 60, 61], 2.0, step_h=24.0) == []
+
+
+def test_a_gap_that_may_hide_an_emptying_says_nothing() -> None:
+    at = [0.0, 1, 2, 3, 4, 5, 6, 7, 8, 22, 23, 24]
+    frame = pd.DataFrame({"fill_pct": np.linspace(50, 60, 12), "measured_at": START + pd.to_timedelta(at, unit="h")})
+    frame = frame.assign(bin_id="a", received_at=frame["measured_at"])
+    end = np.array([microsecond(START + pd.Timedelta(days=60))])
+    s = Archive.of(History.of(Readings.checked(frame))).sequences(["a"], end, None)
+    assert np.flatnonzero(unexplained(s, np.array([20.0]))).tolist() == [9]
+
+
+def test_the_usual_gaps_of_a_daily_sensor_hide_nothing() -> None:
+    assert odd([10.0, 20, 30, 40, 50], 10.0, step_h=24.0) == []
