@@ -13,7 +13,7 @@ from training.grid import NEAR_H
 from training.labels import TOLERANCE_H
 
 PRIOR_WINDOWS = 20.0
-EVEN_SHARE = 1.0
+EVEN_SHARE = 0.3
 
 
 @dataclass(frozen=True)
