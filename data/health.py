@@ -111,7 +111,7 @@ def judge(sequences: Sequences, cycles: Cycles, as_of: np.ndarray) -> Health:
     last_measured = np.where(some, measured[end], -1)
     age_h = np.where(some, np.maximum(as_of - last_measured, 0) / HOUR_US, np.inf)
     first = np.minimum(s.offsets[:-1], len(measured) - 1)
-    step_h = np.where(count > 1, (measured[end] - measured[first]) / np.maximum(count - 1, 1) / HOUR_US, np.nan)
+    step_h = s.step_h
     silent = age_h > np.fmax(SILENT_H, SILENT_STEPS * step_h)
 
     still = _stillness(s)

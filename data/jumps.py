@@ -110,16 +110,9 @@ def unexplained(s: Sequences, per_day: np.ndarray) -> np.ndarray:
     step = steps(s)
     hours = (s.measured - s.lag(s.measured, 1, 0)) / HOUR_US
     most = _threshold(*_noise(s, step, np.abs(step))[:2]) + DAYS_AT_ONCE * per_day
-    gap = np.maximum(RISE_HOURS, GAP_STEPS * _mean_step_h(s))
+    gap = np.fmax(RISE_HOURS, GAP_STEPS * s.step_h)
     too_far = (hours <= RISE_HOURS) & (np.abs(step) / MILLI > most[s.seq])
     return (too_far | (hours > gap[s.seq])) & ~s.is_first
-
-
-def _mean_step_h(s: Sequences) -> np.ndarray:
-    """(m,) mean hours between readings; 0 with fewer than two."""
-    count = s.offsets[1:] - s.offsets[:-1]
-    end, first = np.maximum(s.last, 0), np.minimum(s.offsets[:-1], len(s.measured) - 1)
-    return np.where(count > 1, (s.measured[end] - s.measured[first]) / np.maximum(count - 1, 1) / HOUR_US, 0.0)
 
 
 def _threshold(noise: np.ndarray, finest: np.ndarray) -> np.ndarray:

@@ -57,6 +57,14 @@ class Sequences:
         """(m,) index of each sequence's last reading; -1 where it has none."""
         return np.where(self.offsets[1:] > self.offsets[:-1], self.offsets[1:] - 1, -1)
 
+    @property
+    def step_h(self) -> np.ndarray:
+        """(m,) mean hours between a sequence's readings; NaN with fewer than two."""
+        measured = self.measured if len(self.measured) else np.zeros(1, dtype=np.int64)
+        count = self.offsets[1:] - self.offsets[:-1]
+        span = measured[np.maximum(self.last, 0)] - measured[np.minimum(self.offsets[:-1], len(measured) - 1)]
+        return np.where(count > 1, span / np.maximum(count - 1, 1) / HOUR_US, np.nan)
+
     def lag(self, values: np.ndarray, k: int, missing: float | np.integer) -> np.ndarray:
         """(n,) the value `k` readings earlier in the same sequence (later, for negative k), or `missing`."""
         out = np.full(len(values), missing, dtype=values.dtype)

@@ -176,7 +176,7 @@ class FillModel:
         self, history: History, archive: Archive, asks: Asks, full_pct: np.ndarray, named: np.ndarray
     ) -> FillForecast:
         """The forecast of these asks; `named` (m,) bool: bins of the bins table."""
-        found, skies, told = prospects(self, history, archive, asks, self.profiles.table)
+        found, skies, told = prospects(self, history, archive, asks)
         left_alone, values = np.full((2, len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
         left_alone[told.row] = told.joined(told.trust, self.accumulation.resistance)
         belief = told.trust * self.left_alone.belief(asks.code[told.row])

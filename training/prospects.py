@@ -46,12 +46,13 @@ class Prospects:
 
 
 def prospects(
-    model: FillModel, history: History, archive: Archive, asks: Asks, table: np.ndarray
+    model: FillModel, history: History, archive: Archive, asks: Asks
 ) -> tuple[Situations, Departures | None, Prospects]:
-    """What is known of all asks, the weather ahead of them, and what is to come; with profiles from `table` (k, 168).
+    """What is known of all asks, the weather ahead of them, and what is to come.
 
     The weather is None for a model that has learned nothing of it.
     """
+    table = model.profiles.table
     clock = asks.clock(HORIZONS_H[-1] + 1)
     found = situations_of(archive, history, asks, table, clock)
     gathered = Accumulated.of(table, asks.profile)

@@ -11,9 +11,9 @@ from data.sequences import Archive, Sequences, microsecond
 START = pd.Timestamp("2024-03-04", tz="UTC")
 
 
-def sequence(fill: list[float], step_h: float = 1.0) -> Sequences:
-    """One bin's readings."""
-    at = START + pd.to_timedelta(np.arange(len(fill)) * step_h, unit="h")
+def sequence(fill: list[float], at_h: np.ndarray) -> Sequences:
+    """One bin's readings, so many hours after START."""
+    at = START + pd.to_timedelta(at_h, unit="h")
     frame = pd.DataFrame({"bin_id": "a", "measured_at": at, "received_at": at, "fill_pct": fill})
     end = np.array([microsecond(START + pd.Timedelta(days=60))])
     return Archive.of(History.of(Readings.checked(frame))).sequences(["a"], end, None)
@@ -21,7 +21,7 @@ def sequence(fill: list[float], step_h: float = 1.0) -> Sequences:
 
 def odd(fill: list[float], per_day: float, step_h: float = 1.0) -> list[int]:
     """Which steps no deposit explains, for a bin that fills at `per_day` percent."""
-    return np.flatnonzero(unexplained(sequence(fill, step_h), np.array([per_day]))).tolist()
+    return np.flatnonzero(unexplained(sequence(fill, np.arange(len(fill)) * step_h), np.array([per_day]))).tolist()
 
 
 def test_a_jump_up_and_the_return_are_unexplained() -> None:
@@ -52,11 +52,7 @@ def test_what_came_in_over_a_day_is_explained() -> None:
 
 
 def test_a_gap_that_may_hide_an_emptying_says_nothing() -> None:
-    at = [0.0, 1, 2, 3, 4, 5, 6, 7, 8, 22, 23, 24]
-    frame = pd.DataFrame({"fill_pct": np.linspace(50, 60, 12), "measured_at": START + pd.to_timedelta(at, unit="h")})
-    frame = frame.assign(bin_id="a", received_at=frame["measured_at"])
-    end = np.array([microsecond(START + pd.Timedelta(days=60))])
-    s = Archive.of(History.of(Readings.checked(frame))).sequences(["a"], end, None)
+    s = sequence(np.linspace(50, 60, 12).tolist(), np.array([0.0, 1, 2, 3, 4, 5, 6, 7, 8, 22, 23, 24]))
     assert np.flatnonzero(unexplained(s, np.array([20.0]))).tolist() == [9]
 
 
