@@ -15,11 +15,11 @@ START = pd.Timestamp("2024-03-04", tz="UTC")
 
 
 def described(fills: list[list[float]], hours: int | None = None) -> Situations:
-    """Situations of bins a, b, ... with these hourly readings, at the last one's moment (or after `hours`)."""
+    """Situations of bins a, b, ... with these hourly readings (NaN: none), at the last's moment or after `hours`."""
     frames = []
     for name, fill in zip("abcdef", fills, strict=False):
         at = START + pd.to_timedelta(np.arange(len(fill)), unit="h")
-        frames.append(pd.DataFrame({"bin_id": name, "measured_at": at, "received_at": at, "fill_pct": fill}))
+        frames.append(pd.DataFrame({"bin_id": name, "measured_at": at, "received_at": at, "fill_pct": fill}).dropna())
     history = History.of(Readings.checked(pd.concat(frames)))
     ids = np.array(list("abcdef"[: len(fills)]), dtype=object)
     moment = microsecond(START + pd.Timedelta(hours=len(fills[0]) - 1 if hours is None else hours))
@@ -63,6 +63,23 @@ def test_a_fall_that_no_later_reading_confirms_is_pending_and_the_level_forecast
     found = described([[50.0 + k for k in range(20)] + [8.0]])
     assert found.columns["pending"][0] == 1
     assert found.level[0] == pytest.approx(8)
+
+
+@pytest.mark.parametrize(
+    ("latest", "level"),
+    [
+        ([95.0, 96.0, 97.0, 3.0, 17.0], 17),  # the second reading lies too far off to confirm the first
+        ([95.0, 96.0, 97.0, 1.0, 73.0, 2.0], 2),  # a spike after an emptying, which takes the emptying for one too
+        ([95.0, 96.0, 97.0, *[np.nan] * 20, 25.0], 25),  # the first reading after a gap
+    ],
+)
+def test_readings_after_a_fall_that_is_not_yet_judged_are_not_averaged_with_those_before_it(
+    latest: list[float], level: float
+) -> None:
+    found = described([[50.0 + k for k in range(45)] + latest])
+    assert found.level[0] == pytest.approx(level, abs=2)
+    assert found.columns["pending"][0] == 1
+    assert found.pace[0] > 0.7
 
 
 def test_jumps_of_the_sensor_do_not_make_a_bin_look_faster() -> None:
