@@ -37,13 +37,15 @@ def foretell(
     *,
     paths: int = 1000,
     knows_today: bool = False,
+    told: tuple[Floats, Floats] | None = None,
 ) -> pd.DataFrame:
     """Foretell windows (bin_id, as_of, at): the contract's forecasts table, a row each, in their order.
 
     Draws `paths` futures of each bin and moment with the simulator's own odds, no emptying in them; 1000 give a CRPS
     0.1% too high. `knows_today`: the shock of the local day of `as_of` is known too. Events never are, not even those
-    under way; two at once add up here, and multiply in the city. Raises InputError for windows that the simulation
-    does not hold.
+    under way; two at once add up here, and multiply in the city. `told`: mean and standard deviation (m,), percent, of
+    the level at each window's `as_of`, from which it starts instead of the truth: the limit of who hears only sensors.
+    Raises InputError for windows that the simulation does not hold.
     """
     cuts = _Cuts.of(simulation, windows)
     table = np.full((len(cuts.time_s), len(QUANTILES) + 2), np.nan)
@@ -51,7 +53,7 @@ def foretell(
     step = max(1, AT_ONCE // paths)
     for first in range(0, len(cuts.bin_index), step):
         origins = np.arange(first, min(first + step, len(cuts.bin_index)))
-        for cut, level in _futures(simulation, cuts, origins, paths, knows_today, rng):
+        for cut, level in _futures(simulation, cuts, origins, paths, knows_today, told, rng):
             asked = cuts.asked[cut]
             cut, level = cut[asked], level[asked]
             table[cut, :-2] = np.quantile(level, list(QUANTILES.values()), axis=1).T
@@ -66,12 +68,13 @@ def foretell(
 class _Cuts:
     """The windows taken apart: origins (o,), a bin and a moment each, and their moments (k,), cut by cut.
 
-    bin_index (o,); first (o,) the cut that is `as_of` itself; origin, time_s (k,) each cut's origin and its seconds
-    from the start; asked (k,) whether a window ends there; midnight (k,) whether a local day begins; row (m,) the cut
-    at which each window ends.
+    bin_index (o,); window (o,) a window of each; first (o,) the cut that is `as_of` itself; origin, time_s (k,) each
+    cut's origin and its seconds from the start; asked (k,) whether a window ends there; midnight (k,) whether a local
+    day begins; row (m,) the cut at which each window ends.
     """
 
     bin_index: Ints
+    window: Ints
     first: Ints
     origin: Ints
     time_s: Ints
@@ -109,11 +112,18 @@ class _Cuts:
         asked[row] = True
         origin, time_s = np.divmod(cuts, end_s)
         first = np.searchsorted(origin, np.arange(len(pairs)))
-        return cls(np.asarray(pairs) // end_s, first, origin, time_s, asked, np.isin(time_s, days), row)
+        window = np.unique(owner, return_index=True)[1]
+        return cls(np.asarray(pairs) // end_s, window, first, origin, time_s, asked, np.isin(time_s, days), row)
 
 
 def _futures(
-    simulation: Simulation, cuts: _Cuts, origins: Ints, paths: int, knows_today: bool, rng: np.random.Generator
+    simulation: Simulation,
+    cuts: _Cuts,
+    origins: Ints,
+    paths: int,
+    knows_today: bool,
+    told: tuple[Floats, Floats] | None,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[Ints, Floats]]:
     """Follow every path from cut to cut: yields cuts (c,) and the levels there, (c, paths), within 0-100."""
     settings, bins = simulation.settings, cuts.bin_index[origins]
@@ -122,6 +132,10 @@ def _futures(
     begin = cuts.time_s[first]
     level, loose = _known(simulation, begin, bins)
     level, loose = (np.repeat(x[:, None], paths, axis=1) for x in (level, loose))
+    if told is not None:
+        mean, deviation = (x[cuts.window[origins], None] for x in told)
+        drawn = rng.standard_normal(level.shape, dtype=np.float32)
+        level, loose = np.maximum(mean + deviation * drawn, 0).astype(np.float32), np.zeros_like(loose)
     shock = _shocks(simulation, (len(origins), paths), rng)
     if knows_today:
         shock[:] = simulation.rates.shock[begin // 3600, bins][:, None]

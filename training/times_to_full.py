@@ -67,13 +67,8 @@ def truly_full(truth: pd.DataFrame, origins: pd.DataFrame, full_pct: np.ndarray)
     truth: bin_id, at (hourly), level, rate_pct_per_h, shock, event. The level at as_of rises by what really came in;
     where that cannot be seen, in the hours of emptyings and above the rim, by the demand.
     """
-    ordered = truth.sort_values(["bin_id", "at"], kind="stable")
-    level = ordered["level"].to_numpy(float)
-    lines = Timelines.of(ordered["bin_id"].astype(str), ordered["at"], level)
-    demand = (ordered["rate_pct_per_h"] * ordered["shock"] * ordered["event"]).to_numpy(float)
-    rise = np.append(np.diff(level), 0.0)
-    came = np.where((rise < -1e-6) | (level >= 100), demand, np.maximum(rise, 0))
-    total = np.append(0.0, np.cumsum(came))[:-1]  # before each hour, over all bins: only differences count
+    lines, total = thrown_in(truth)
+    level = lines.value
     code, start_us = lines.codes_of(origins["bin_id"]), microseconds(origins["as_of"])
     known = np.flatnonzero(code >= 0)
     code, start_us, full = code[known], start_us[known], np.asarray(full_pct, dtype=float)[known]
@@ -86,6 +81,17 @@ def truly_full(truth: pd.DataFrame, origins: pd.DataFrame, full_pct: np.ndarray)
     hours = np.where(reached < stop, lines.hours[np.minimum(reached, stop - 1)] - lines.hours[at], np.nan)
     good = (level[at] < full) & (open_h >= LONGEST_H)
     return _kept(origins, known[good], hours[good], np.minimum(open_h[good], LONGEST_H))
+
+
+def thrown_in(truth: pd.DataFrame) -> tuple[Timelines, np.ndarray]:
+    """The true level by bin and hour, and what was thrown in before each hour (n,), of which only differences count."""
+    ordered = truth.sort_values(["bin_id", "at"], kind="stable")
+    level = ordered["level"].to_numpy(float)
+    lines = Timelines.of(ordered["bin_id"].astype(str), ordered["at"], level)
+    demand = (ordered["rate_pct_per_h"] * ordered["shock"] * ordered["event"]).to_numpy(float)
+    rise = np.append(np.diff(level), 0.0)
+    came = np.where((rise < -1e-6) | (level >= 100), demand, np.maximum(rise, 0))
+    return lines, np.append(0.0, np.cumsum(came))[:-1]
 
 
 def _kept(origins: pd.DataFrame, rows: np.ndarray, hours: np.ndarray, open_h: np.ndarray) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """When bins are full: python tests/benchmarks/bench_full_at.py [bins] [days] [seeds] [examples].
 
 Simulated cities; the last 30 days are asked every 17 hours. Hours by which the median of `full_at` misses the moment
-at which the bin would truly have been full if nobody had come: the model's, the rates' of simple rules, and those of a
-rule that knows every bin's true mean rate, season and weather of the hours to come, and the true level.
+at which the bin would truly have been full if nobody had come: the model's, the rates' of simple rules, and those of
+two limits, which both know the true level: one has seen every single deposit of the last 28 days and scales the model's
+profile by them; the other knows every bin's true mean rate, season and weather of the hours to come.
 """
 
 from __future__ import annotations
@@ -16,17 +17,52 @@ import numpy as np
 import pandas as pd
 from bench_oracle import TEST_DAYS, heard
 
+from data.sequences import microseconds
 from data.simulation import CitySettings, Simulation, simulate
 from training.model import FillModel
 from training.rules import Rule
 from training.settings import ModelSettings
-from training.times_to_full import LONGEST_H, rate_passage, scores, told_by, truly_full
+from training.times_to_full import (
+    LONGEST_H,
+    PASSAGE_H,
+    crossing,
+    rate_passage,
+    scores,
+    thrown_in,
+    told_by,
+    truly_full,
+)
 
 FIRST_SEED = 21
 EVERY_H = 17
 FULL_PCT = 95.0
 RULES = ("rate-28d", "weekday-rate", "hour-of-week")
-TRUE = "true mean rates"
+SEEN, TRUE = "every deposit seen", "true mean rates"
+PACE_H, PRIOR_PCT = 672, 12.0
+MONDAY = pd.Timestamp("1970-01-05")
+
+
+def by_seen_deposits(simulation: Simulation, model: FillModel, asked: pd.DataFrame) -> np.ndarray:
+    """(n,) hours until the true level plus the profile's rates, at the pace of what truly came in 28 days, is full."""
+    lines, total = thrown_in(simulation.true_levels)
+    code, as_of = lines.codes_of(asked["bin_id"]), asked["as_of"]
+    now, then = (
+        lines.before(code, microseconds(as_of - pd.Timedelta(hours=back)), inclusive=True) - 1 for back in (0, PACE_H)
+    )
+    local = as_of.dt.tz_convert(simulation.settings.timezone).dt.tz_localize(None)
+    start_s = ((local - MONDAY) // pd.Timedelta(seconds=1)).to_numpy(np.int64)
+    stream = simulation.bins.set_index("bin_id")["stream"].reindex(asked["bin_id"]).to_numpy(object)
+
+    def expected(from_h: float, hours: np.ndarray) -> np.ndarray:
+        """(n, h) points that the profile expects."""
+        spans = {"bin_id": asked["bin_id"], "stream": stream, "start_s": start_s + int(from_h * 3600)}
+        frame = pd.DataFrame(spans).loc[asked.index.repeat(len(hours))]
+        return model.profiles.predict(frame.assign(hours=np.tile(hours, len(asked)))).reshape(len(asked), -1)
+
+    usual = expected(-PACE_H, np.array([float(PACE_H)]))
+    pace = (total[now] - total[then] + PRIOR_PCT)[:, None] / (usual + PRIOR_PCT)
+    curves = lines.value[now][:, None] + expected(0, PASSAGE_H) * pace
+    return crossing(curves, PASSAGE_H, np.full(len(asked), FULL_PCT))
 
 
 def by_true_rates(simulation: Simulation, asked: pd.DataFrame) -> np.ndarray:
@@ -57,6 +93,7 @@ def measure(simulation: Simulation, examples: int) -> pd.DataFrame:
         "model": np.concatenate([told_by(model.forecast(history, t, list(ids)), full_pct[: len(ids)]) for t in moments])
     }
     told |= {name: rate_passage(Rule(name).fit(history, start), history, asked, full_pct) for name in RULES}
+    told[SEEN] = by_seen_deposits(simulation, model, asked)
     told[TRUE] = by_true_rates(simulation, asked)
     truth = truly_full(simulation.true_levels, asked, full_pct)
     key = ["bin_id", "as_of"]
@@ -76,7 +113,8 @@ def main(bins: int = 60, days: int = 150, seeds: int = 3, examples: int = 60_000
         print(f"\nseed {seed}: median error in hours\n{tables[seed].round(1).to_string()}", flush=True)
     errors = pd.concat({seed: table["error"] for seed, table in tables.items()}, axis=1).mean(axis=1)
     print(f"\nmean over {seeds} cities\n{errors.round(1).to_string()}")
-    print(f"model over the best rule: {errors['model'] / errors[list(RULES)].min():.2f}")
+    for name in ("model", SEEN, TRUE):
+        print(f"{name} over the best rule: {errors[name] / errors[list(RULES)].min():.2f}")
 
 
 if __name__ == "__main__":

@@ -93,3 +93,15 @@ def test_windows_outside_the_simulation_are_refused(small_city: Simulation) -> N
 
 def test_no_windows_give_an_empty_table(small_city: Simulation) -> None:
     assert len(foretell(small_city, _windows(small_city, 10, (6,)).iloc[:0], np.random.default_rng(8))) == 0
+
+
+def test_who_is_told_the_level_starts_from_there(small_city: Simulation) -> None:
+    windows = _windows(small_city, 10 * 24, (1,))
+    level = np.full(len(windows), 40.0)
+    sure, unsure = (
+        foretell(small_city, windows, np.random.default_rng(9), paths=200, told=(level, np.full(len(windows), spread)))
+        for spread in (0.0, 8.0)
+    )
+    assert sure["q05"].between(40, 45).all()
+    width = (unsure["q90"] - unsure["q10"]) - (sure["q90"] - sure["q10"])
+    assert width.median() == pytest.approx(2 * 1.2816 * 8, rel=0.25)
