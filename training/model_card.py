@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 METHOD = (
     "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
-    "The level now is filtered from the last readings of the fill cycle, by their noise and by what comes in between.",
+    "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
     "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
     "LightGBM boosters and small neural networks give 13 quantiles of the rise at horizons up to 72 hours.",
     "How far each is believed is learned from every other four weeks, held back from a first fit.",

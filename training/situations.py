@@ -13,7 +13,6 @@ from data.resolution import resolution
 from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search
 from data.spikes import SPIKE_PCT
 from training.calendar import Clock
-from training.level_filter import filtered, noise_variance
 from training.profiles import NANO, Accumulated
 
 SPREAD_H = (24, 72, 168)
@@ -28,7 +27,7 @@ class Situations:
     """What is known of m bins, each at its own moment: the part of the features that no horizon changes.
 
     columns       name -> (m,) float64; see `describe`
-    level (m,)    the filtered level at the newest reading, percent; NaN without readings; see `level_filter`
+    level (m,)    the filtered level at the newest reading, percent; NaN without readings
     measured (m,) microseconds of the newest reading used (as_of without readings)
     pace (m,)     recent rise over expected rise, last 28 days: what the bin's profile is multiplied with
     health        the state of the sensors
@@ -69,24 +68,20 @@ def describe(
     expected = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
     measured = np.where(some, s.measured[end], as_of)
     begin, fallen = _begin(cycles, end)
-    odd = unexplained(s, gathered.per_day)
-    odd[begin[fallen]] = True
-    paces, pace = _pace(cycles, end, some, as_of, expected, odd)
-    step_pct = resolution(raw)
-    noise = noise_variance(s, cycles.breaks, expected, step_pct)
-    level, deviation = filtered(s, begin, end, expected, pace, noise)
-    level, measured, pending = _fallen(raw, np.where(some, level, np.nan), measured)
-    columns = {"newest": np.where(some, s.fill[end] / MILLI - level, np.nan)}
+    levels = _levels(s, begin, end, some, expected)
+    level, measured, pending = _fallen(raw, levels.pop("level"), measured)
+    columns = {name: np.where(some, value - level, np.nan) for name, value in levels.items()}
     columns |= _raw(raw, level)
     columns |= _spread(raw, as_of, level)
     columns |= _cycle(cycles, end, some, as_of, expected, level)
+    odd = unexplained(s, gathered.per_day)
+    odd[begin[fallen]] = True
+    paces, pace = _pace(cycles, end, some, as_of, expected, odd)
     columns |= paces
     columns |= _habits(cycles, end, some)
     local = clock.local_s(as_of, np.arange(len(as_of)))
     columns |= {
         "level": level,
-        "level_sd": np.where(some, deviation, np.nan),
-        "noise": np.where(some, np.sqrt(noise), np.nan),
         "pending": (pending | fallen).astype(float),
         "age_h": np.where(some, (as_of - measured) / HOUR_US, np.nan),
         "step_h": health.step_h,
@@ -98,7 +93,7 @@ def describe(
         "weekday": (local // 86400 % 7).astype(float),
         "profile_pct_per_day": gathered.per_day,
     }
-    return Situations(columns, level, measured, pace, health, step_pct)
+    return Situations(columns, np.where(some, level, np.nan), measured, pace, health, resolution(raw))
 
 
 def _fallen(raw: Sequences, level: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -132,6 +127,37 @@ def _begin(cycles: Cycles, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     far = SPIKE_PCT * MILLI
     first = np.where(second - last > far, end, np.where(third - np.maximum(second, last) > far, end - 1, begin))
     return first, first > begin
+
+
+def _levels(
+    s: Sequences, begin: np.ndarray, end: np.ndarray, some: np.ndarray, expected: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Estimates of the level at the newest reading `end` (m,), percent, from the readings since `begin` (m,).
+
+    level: the last value of their isotonic fit, which is the largest mean of the last k of them; newest: the reading
+    itself; median3: of the last three; mean3, mean8: mean of the last readings, each carried forward by what the
+    profile expects since.
+    """
+    total = _sums(s.fill)
+    index = np.arange(len(s.seq))
+    owner_end = end[s.seq] + 1
+    means = (total[owner_end] - total[index]) / np.maximum(owner_end - index, 1)
+    means = np.where(index >= begin[s.seq], means, -np.inf)
+    isotonic = np.full(len(end), np.nan)
+    if some.any():
+        isotonic[some] = np.maximum.reduceat(means, s.offsets[:-1][some])
+    out = {"level": isotonic / MILLI, "newest": s.fill[end] / MILLI}
+    three = [np.maximum(end - k, begin) for k in range(3)]
+    a, b, c = (s.fill[i] for i in three)
+    out["median3"] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)) / MILLI
+    carried = _sums(expected // NANO_PER_MILLI)
+    for k in (3, 8):
+        first = np.maximum(end - k + 1, begin)
+        count = end + 1 - first
+        mean = (total[end + 1] - total[first]) / count
+        ahead = (expected[end] // NANO_PER_MILLI) - (carried[end + 1] - carried[first]) / count
+        out[f"mean{k}"] = (mean + ahead) / MILLI
+    return out
 
 
 def _raw(raw: Sequences, level: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ Three cities, each with three sizes of sensor noise; the last 30 days are foreca
 true level, so that what is left is the forecaster's own. The `heard` windows are those without an emptying between the
 newest reading and `as_of`: of such a one no sensor can know. The oracle foretells what happens if nobody comes, as
 the model's `values` do (`if nobody comes`); its table is of windows left alone as readings tell them. `level as heard`
-knows the true rates too, but the level from the readings only, by the model's filter: what the sensors cost.
+knows the true rates too, but of the level only what the model tells from the readings: what the sensors cost.
 """
 
 from __future__ import annotations
@@ -23,15 +23,11 @@ import pandas as pd
 from data.emptyings import Emptyings
 from data.history import History
 from data.oracle import foretell
-from data.sequences import Archive, microseconds
 from data.simulation import CitySettings, Simulation, simulate
 from training.baselines import baseline
-from training.examples import Asks, chunks, situations_of
 from training.inputs import read_history
 from training.labels import asks, label
-from training.level_filter import LUMP_PCT
 from training.model import FillModel
-from training.profiles import NANO, Accumulated
 from training.scores import score
 from training.settings import ModelSettings
 
@@ -44,6 +40,7 @@ BASELINES = ("hour-of-week", "lgb-quantile")
 NOBODY = "model, if nobody comes"
 TODAY = "oracle, today's shock known"
 HEARD = "oracle, level as heard"
+NORMAL_90 = 1.2816
 
 
 def heard(simulation: Simulation) -> History:
@@ -85,22 +82,12 @@ def unattended(model: FillModel, history: History, windows: pd.DataFrame) -> pd.
 
 
 def as_heard(model: FillModel, history: History, windows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (m,) of the level at each window's `as_of`, as the readings tell it."""
-    archive = Archive.of(history)
-    ids, as_of = windows["bin_id"].to_numpy(object), microseconds(windows["as_of"])
-    known = history.bins.unique.reindex(ids)
-    streams, zones = known["stream"].to_numpy(object), known["timezone"].to_numpy(object)
-    every = Asks(ids, streams, zones, as_of, as_of, model.profiles.rows(ids, streams), np.zeros(len(ids), dtype=int))
-    mean, deviation = np.zeros((2, len(windows)))
-    for part in chunks(archive, every):
-        asks, clock = every.take(part), every.take(part).clock(1.0)
-        found = situations_of(archive, history, asks, model.profiles.table, clock)
-        gathered, row = Accumulated.of(model.profiles.table, asks.profile), np.arange(len(asks))
-        since = gathered.at(clock.local_s(asks.as_of, row), row) - gathered.at(clock.local_s(found.measured, row), row)
-        hope = since / NANO * found.pace
-        mean[part] = np.nan_to_num(found.level, nan=50.0) + hope
-        deviation[part] = np.sqrt(np.nan_to_num(found.columns["level_sd"], nan=30.0) ** 2 + LUMP_PCT * hope)
-    return mean, deviation
+    """Median and standard deviation (m,) of the level at each window's `as_of`, as the model tells it from readings."""
+    asked = windows[["bin_id", "as_of"]].drop_duplicates().assign(at=lambda pair: pair["as_of"])
+    now = unattended(model, history, asked)
+    now["deviation"] = (now["q90"] - now["q10"]) / (2 * NORMAL_90)
+    told = windows[["bin_id", "as_of"]].merge(now, on=["bin_id", "as_of"], how="left")
+    return told["q50"].to_numpy(float), told["deviation"].to_numpy(float)
 
 
 def forecasts(

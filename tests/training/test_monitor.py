@@ -236,6 +236,15 @@ def test_monitor_exits_1_with_its_reasons(
     assert {check["name"] for check in told["checks"]} >= {"coverage", "skill", "levels", "new bins"}
 
 
+def test_monitor_refuses_to_watch_a_model_before_it_was_trained(
+    run: Runner, files: list[str], registered: Settings
+) -> None:
+    done = run("monitor", *files, "--at", "2020-01-01T00:00Z", "--no-log")
+    assert done.code == 1
+    assert "--at is 2020-01-01 00:00 UTC. Expected a moment after brimcast/" in done.err
+    assert "Give a later --at" in done.err
+
+
 def test_monitor_reads_the_forecasts_that_the_service_recorded(
     run: Runner, registered: Settings, candidate: Candidate, small_history: History, split: pd.Timestamp
 ) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import typer
 
 from data.console import example
-from data.errors import BrimcastError
+from data.errors import BrimcastError, InputError
 from data.progress import working
 from data.settings import Settings, read_settings
 from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, WeatherAt, Zone, time_of
@@ -60,12 +60,19 @@ def monitor(
     settings, rule = read_settings(), read_monitor_settings()
     source = named_or_store(readings, settings)
     model = load_model(local_copy(name, CHAMPION, settings)[0])
+    trained = pd.Timestamp(model.card["trained_until"])
+    if at is not None and at < trained:
+        raise InputError(
+            f"--at is {at:%Y-%m-%d %H:%M} UTC",
+            expected=f"a moment after {model.version} was trained, which was until {trained:%Y-%m-%d %H:%M} UTC",
+            remedy="Give a later --at, or leave it out.",
+        )
     heard = read_history(source, bins, emptyings, weather, timezone, map)
     of_store = is_store(source)
     if at is None:
         at = pd.Timestamp.now("UTC").as_unit("us") if of_store else heard.readings.frame["received_at"].max()
     with working("Watching") as say:
-        since = max(at - pd.Timedelta(days=rule.days), pd.Timestamp(model.card["trained_until"]))
+        since = max(at - pd.Timedelta(days=rule.days), trained)
         recorded = _recorded(source, str(model.card["version"]), since, at, settings) if of_store else None
         report = watch(model, known_by(heard, at)[0], recorded, at=at, settings=rule, say=say)
         if not no_log:
