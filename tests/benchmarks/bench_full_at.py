@@ -1,9 +1,12 @@
-"""When bins are full: python tests/benchmarks/bench_full_at.py [bins] [days] [seeds] [examples].
+"""When bins are full: python tests/benchmarks/bench_full_at.py [bins] [days] [seeds] [examples], or ... prague|wyndham.
 
 Simulated cities; the last 30 days are asked every 17 hours. Hours by which the median of `full_at` misses the moment
 at which the bin would truly have been full if nobody had come: the model's, the rates' of simple rules, and those of
 two limits, which both know the true level: one has seen every single deposit of the last 28 days and scales the model's
 profile by them; the other knows every bin's true mean rate, season and weather of the hours to come.
+
+In a real place (../shared/data, held-out months before the test period, every 23 hours) emptyings cut most windows
+before the bin is full: the loss that counts is Powell's (`training.times_to_full.scores`), which every window enters.
 """
 
 from __future__ import annotations
@@ -16,16 +19,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 from bench_oracle import TEST_DAYS, heard
+from bench_unattended import FOLDER, PLACES
 
+from data.history import History
 from data.sequences import microseconds
 from data.simulation import CitySettings, Simulation, simulate
+from training.inputs import read_history
 from training.model import FillModel
+from training.practice import known_by
 from training.rules import Rule
 from training.settings import ModelSettings
 from training.times_to_full import (
     LONGEST_H,
     PASSAGE_H,
     crossing,
+    first_full,
     rate_passage,
     scores,
     thrown_in,
@@ -34,7 +42,8 @@ from training.times_to_full import (
 )
 
 FIRST_SEED = 21
-EVERY_H = 17
+EVERY_H, REAL_EVERY_H = 17, 23
+LONGEST_ASKED_H = 72
 FULL_PCT = 95.0
 RULES = ("rate-28d", "weekday-rate", "hour-of-week")
 SEEN, TRUE = "every deposit seen", "true mean rates"
@@ -84,25 +93,45 @@ def measure(simulation: Simulation, examples: int) -> pd.DataFrame:
     start = pd.Timestamp(settings.start) + pd.Timedelta(days=settings.days - TEST_DAYS)
     history = heard(simulation)
     model = FillModel.fit(history, until=start, settings=ModelSettings(examples=examples))
-    ids = simulation.bins["bin_id"].to_numpy(object)
     stop = start + pd.Timedelta(days=TEST_DAYS) - pd.Timedelta(hours=LONGEST_H)
-    moments = pd.date_range(start, stop, freq=f"{EVERY_H}h")
-    asked = pd.DataFrame({"bin_id": np.tile(ids, len(moments)), "as_of": moments.repeat(len(ids))})
-    full_pct = np.full(len(asked), FULL_PCT)
-    told = {
-        "model": np.concatenate([told_by(model.forecast(history, t, list(ids)), full_pct[: len(ids)]) for t in moments])
-    }
-    told |= {name: rate_passage(Rule(name).fit(history, start), history, asked, full_pct) for name in RULES}
+    asked, told = _told(model, history, start, stop, EVERY_H)
     told[SEEN] = by_seen_deposits(simulation, model, asked)
     told[TRUE] = by_true_rates(simulation, asked)
-    truth = truly_full(simulation.true_levels, asked, full_pct)
+    return _scores(truly_full(simulation.true_levels, asked, np.full(len(asked), FULL_PCT)), asked, told)
+
+
+def measure_real(place: str) -> None:
+    """Print the table of each stream of a real place, and of all."""
+    begin, end, country, _ = PLACES[place]
+    start, stop = pd.Timestamp(begin), pd.Timestamp(end)
+    whole = read_history(str(FOLDER / f"{place}_readings.parquet"), str(FOLDER / f"{place}_bins.csv")).history
+    history, _ = known_by(whole, stop)
+    model = FillModel.fit(history, until=start, settings=ModelSettings(country=country))
+    asked, told = _told(model, history, start, stop - pd.Timedelta(hours=LONGEST_ASKED_H), REAL_EVERY_H)
+    seen = first_full(history.readings, asked, np.full(len(asked), FULL_PCT))
+    stream = history.bins.unique["stream"].reindex(seen["bin_id"]).fillna("mixed").to_numpy()
+    for name in [*np.unique(stream), "all"]:
+        rows = seen[(stream == name) | (name == "all")]
+        print(f"\n{place}, {name}: hours\n{_scores(rows, asked, told).round(2).to_string()}", flush=True)
+
+
+def _told(
+    model: FillModel, history: History, start: pd.Timestamp, stop: pd.Timestamp, every_h: int
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The moments asked (bin_id, as_of) of all bins, and the hours (n,) to the full bin by the model and the rules."""
+    ids = history.bins.unique["bin_id"].to_numpy(object)
+    moments = pd.date_range(start, stop, freq=f"{every_h}h")
+    asked = pd.DataFrame({"bin_id": np.tile(ids, len(moments)), "as_of": moments.repeat(len(ids))})
+    full_pct = np.full(len(asked), FULL_PCT)
+    by_model = [told_by(model.forecast(history, t, list(ids)), full_pct[: len(ids)]) for t in moments]
+    by_rules = {name: rate_passage(Rule(name).fit(history, start), history, asked, full_pct) for name in RULES}
+    return asked, {"model": np.concatenate(by_model), **by_rules}
+
+
+def _scores(seen: pd.DataFrame, asked: pd.DataFrame, told: dict[str, np.ndarray]) -> pd.DataFrame:
     key = ["bin_id", "as_of"]
-    return pd.DataFrame(
-        {
-            name: scores(truth, truth[key].merge(asked.assign(told=hours), on=key, how="left")["told"].to_numpy(float))
-            for name, hours in told.items()
-        }
-    ).T
+    of_seen = {name: seen[key].merge(asked.assign(told=x), on=key, how="left")["told"] for name, x in told.items()}
+    return pd.DataFrame({name: scores(seen, x.fillna(np.inf).to_numpy(float)) for name, x in of_seen.items()}).T
 
 
 def main(bins: int = 60, days: int = 150, seeds: int = 3, examples: int = 60_000) -> None:
@@ -118,4 +147,7 @@ def main(bins: int = 60, days: int = 150, seeds: int = 3, examples: int = 60_000
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1:2] and sys.argv[1] in PLACES:
+        measure_real(sys.argv[1])
+    else:
+        main(*map(int, sys.argv[1:]))
