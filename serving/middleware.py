@@ -68,7 +68,7 @@ class Guard:
         if not asked_from or not (allowed := self._access().origins):
             await self._answer(scope, receive, send)
             return
-        crossing = CORSMiddleware(self._answer, allow_origins=allowed, **CROSSING)  # type: ignore[arg-type]
+        crossing = CORSMiddleware(self._answer, allow_origins=allowed, **CROSSING)  # type: ignore[arg-type]  # of mixed types
         if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
             reply = Reply(send, request_id(scope))
             await crossing(scope, receive, reply.send)

@@ -39,7 +39,7 @@ class Forecast(BaseModel):
     value: dict[str, Any] = Field(
         description="status, pFull, expectedFillPct, latestSafeEmptyingAt, fullAt (p10, p50, p90), model"
     )
-    observedAt: AwareDatetime = Field(description="when the forecast was made")  # noqa: N815
+    observedAt: AwareDatetime = Field(description="when the forecast was made")  # noqa: N815 - as above
 
 
 class Container(BaseModel):

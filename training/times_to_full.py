@@ -67,7 +67,7 @@ def truly_full(truth: pd.DataFrame, origins: pd.DataFrame, full_pct: np.ndarray)
     truth: bin_id, at (hourly), level, rate_pct_per_h, shock, event. The level at as_of rises by what really came in;
     where that cannot be seen, in the hours of emptyings and above the rim, by the demand.
     """
-    lines, total = thrown_in(truth)
+    lines, total = truly_thrown_in(truth)
     level = lines.value
     code, start_us = lines.codes_of(origins["bin_id"]), microseconds(origins["as_of"])
     known = np.flatnonzero(code >= 0)
@@ -83,8 +83,11 @@ def truly_full(truth: pd.DataFrame, origins: pd.DataFrame, full_pct: np.ndarray)
     return _kept(origins, known[good], hours[good], np.minimum(open_h[good], LONGEST_H))
 
 
-def thrown_in(truth: pd.DataFrame) -> tuple[Timelines, np.ndarray]:
-    """The true level by bin and hour, and what was thrown in before each hour (n,), of which only differences count."""
+def truly_thrown_in(truth: pd.DataFrame) -> tuple[Timelines, np.ndarray]:
+    """The known level of a simulated city by bin and hour, and points thrown in before each of these hours (n,).
+
+    truth as in `truly_full`. The points are summed over all bins: only differences within a bin count.
+    """
     ordered = truth.sort_values(["bin_id", "at"], kind="stable")
     level = ordered["level"].to_numpy(float)
     lines = Timelines.of(ordered["bin_id"].astype(str), ordered["at"], level)

@@ -22,8 +22,9 @@ from bench_oracle import TEST_DAYS, heard
 from bench_unattended import FOLDER, PLACES
 
 from data.history import History
-from data.sequences import microseconds
+from data.sequences import HOUR_US, microseconds
 from data.simulation import CitySettings, Simulation, simulate
+from training.calendar import Clock
 from training.inputs import read_history
 from training.model import FillModel
 from training.practice import known_by
@@ -36,9 +37,9 @@ from training.times_to_full import (
     first_full,
     rate_passage,
     scores,
-    thrown_in,
     told_by,
     truly_full,
+    truly_thrown_in,
 )
 
 FIRST_SEED = 21
@@ -48,18 +49,15 @@ FULL_PCT = 95.0
 RULES = ("rate-28d", "weekday-rate", "hour-of-week")
 SEEN, TRUE = "every deposit seen", "true mean rates"
 PACE_H, PRIOR_PCT = 672, 12.0
-MONDAY = pd.Timestamp("1970-01-05")
 
 
 def by_seen_deposits(simulation: Simulation, model: FillModel, asked: pd.DataFrame) -> np.ndarray:
     """(n,) hours until the true level plus the profile's rates, at the pace of what truly came in 28 days, is full."""
-    lines, total = thrown_in(simulation.true_levels)
-    code, as_of = lines.codes_of(asked["bin_id"]), asked["as_of"]
-    now, then = (
-        lines.before(code, microseconds(as_of - pd.Timedelta(hours=back)), inclusive=True) - 1 for back in (0, PACE_H)
-    )
-    local = as_of.dt.tz_convert(simulation.settings.timezone).dt.tz_localize(None)
-    start_s = ((local - MONDAY) // pd.Timedelta(seconds=1)).to_numpy(np.int64)
+    lines, total = truly_thrown_in(simulation.true_levels)
+    code, now_us = lines.codes_of(asked["bin_id"]), microseconds(asked["as_of"])
+    now, then = (lines.before(code, now_us - back * HOUR_US, inclusive=True) - 1 for back in (0, PACE_H))
+    clock = Clock.over(np.full(len(asked), simulation.settings.timezone), int(now_us.min()), int(now_us.max()))
+    start_s = clock.local_s(now_us, np.arange(len(asked)))
     stream = simulation.bins.set_index("bin_id")["stream"].reindex(asked["bin_id"]).to_numpy(object)
 
     def expected(from_h: float, hours: np.ndarray) -> np.ndarray:
