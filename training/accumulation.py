@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,12 @@ from data.jumps import unexplained
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, search
 from training.calendar import Clock
+from training.curriculum import Curriculum
 from training.examples import Examples
 from training.grid import NEAR_H, NORMAL
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.resistance import Resistance
+from training.situations import PRIOR_PCT
 
 AHEAD_H = (48.0, 168.0)
 PACE_DAYS = 28.0
@@ -33,7 +35,7 @@ LEAST_PCT = 2.0
 REACH_PCT = np.arange(0.0, 135.0, 5.0)
 ENOUGH = 20.0
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
-PACE_COLUMNS = ("pace_672h", "rough_672h", "step_h", "profile_pct_per_day")
+SURELY_BETTER = 0.005
 
 
 @dataclass(frozen=True)
@@ -62,34 +64,32 @@ class Accumulation:
 
     @classmethod
     def learn(
-        cls, history: History, until: int, profiles: FillRateProfiles, examples: Examples, rng: np.random.Generator
+        cls, history: History, lesson: Curriculum, until: int, examples: Examples, rng: np.random.Generator
     ) -> Accumulation:
         """From what bins gathered in the week after moments of the past, emptied or not: nothing is selected.
 
         The rises of all fill cycles of the week count, but for spans that begin at the rim, and are held against the
-        rise expected in the same spans.
+        rise expected in the same spans by profiles that knew only what came before the `middle` of the history: with
+        seasons, a profile of both sides is nearer than any forecast's can be, and the recent pace seems to tell less.
         """
         key = pd.DataFrame({"bin": examples.bin_ids, "as_of": examples.as_of})
         rows = np.flatnonzero(~key.duplicated().to_numpy())
         rows = np.sort(rng.choice(rows, MOST, replace=False)) if len(rows) > MOST else rows
-        columns = {name: examples.features.column(name)[rows] for name in (*PACE_COLUMNS, "bin")}
-        past = Past.of(history, until, profiles)
-        resistance = past.resistance()
-        risen, expected, per_day = past.after(examples.bin_ids[rows], examples.as_of[rows])
-        # The profile of the row's own fold has not seen what came true.
-        expected = expected * (columns["profile_pct_per_day"] / np.maximum(per_day, 1e-9))[:, None]
-        usable = np.isfinite(risen) & (expected > LEAST_PCT)
-        known = usable & (columns["bin"] >= 0)[:, None]
-        support = _support(examples)
-        default = cls.default()
+        some = examples.take(rows)
+        past = Past.of(history, until, lesson.profiles, lesson.resistance)
+        drift_new = _spread_of_strangers(past, some)
+        earlier = past.expecting(lesson.earlier, lesson.resistance)
+        some = some.take(np.flatnonzero((some.as_of >= lesson.middle) & np.isin(some.bin_ids, lesson.earlier.bin_ids_)))
+        risen, expected, per_day = earlier.after(some.bin_ids, some.as_of)
+        columns = {name: some.features.column(name) for name in ("rough_672h", "step_h")}
+        columns |= {"bin": np.zeros(len(risen)), "profile_pct_per_day": per_day}
+        columns["pace_672h"] = earlier.pace(some.bin_ids, some.as_of)
+        known = np.isfinite(risen) & (expected > LEAST_PCT)
+        told = replace(cls.default(), support=_support(examples), resistance=lesson.resistance)
         if known[:, -1].sum() < FEWEST:
-            return cls(default.drift, default.drift_new, default.noise, default.doubt, support, resistance)
+            return told
         drift = _best_drift(risen, expected, columns, known)
-        new = usable[:, -1] & (columns["bin"] < 0)
-        drift_new = STRANGER_DRIFT
-        if new.sum() >= FEWEST:
-            ratio = np.log((np.maximum(risen, 0) + LEAST_PCT)[new, -1] / (expected + LEAST_PCT)[new, -1])
-            drift_new = float(np.clip(1.48 * np.median(np.abs(ratio)), drift, 2))
+        drift_new = float(np.clip(drift_new, drift, 2))
         pace, variance = _posterior(columns, drift, drift_new)
         hope = (expected * pace[:, None])[known]
         left = (variance[:, None] * np.ones_like(expected))[known] * hope**2
@@ -98,7 +98,7 @@ class Accumulation:
         weight = (20 + 3 * hope + 0.03 * hope**2) ** -2.0  # of squares, whose own spread grows with their size
         found = LinearRegression(positive=True, fit_intercept=False).fit(parts, squared - left, sample_weight=weight)
         noise, doubt = float(np.clip(found.coef_[1], 1.0, 30.0)), float(np.sqrt(np.clip(found.coef_[2], 0.01, 1.0)))
-        return cls(drift, drift_new, noise, doubt, support, resistance)
+        return replace(told, drift=drift, drift_new=drift_new, noise=noise, doubt=doubt)
 
     def pace(self, columns: Mapping[str, np.ndarray], known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n,) the pace to go on with, and its variance: the recent pace, drawn toward 1 as far as it is uncertain."""
@@ -150,77 +150,107 @@ def _posterior(columns: Mapping[str, np.ndarray], drift: float, drift_new: float
 
 
 def _best_drift(risen: np.ndarray, expected: np.ndarray, columns: dict[str, np.ndarray], known: np.ndarray) -> float:
-    """The drift whose paces miss the rises by the least, in the mean of absolute errors relative to the rise."""
+    """The drift whose paces miss the rises by the least, in the mean of absolute errors over the rise's own spread.
+
+    Of those that are hardly worse the largest: it follows a bin that changes.
+    """
     misses = []
     for drift in DRIFTS.tolist():
         hope = expected * _posterior(columns, drift, drift)[0][:, None]
-        misses.append((np.abs(risen - hope) / (10 + expected))[known].mean())
-    return float(DRIFTS[int(np.argmin(misses))])
+        misses.append((np.abs(risen - hope) / np.sqrt(10 + expected))[known].mean())
+    good = np.flatnonzero(np.array(misses) <= min(misses) * (1 + SURELY_BETTER))
+    return float(DRIFTS[good[-1]])
+
+
+def _spread_of_strangers(past: Past, examples: Examples) -> float:
+    """Standard deviation of paces, in logarithms, of bins that are played unknown and have their stream's profile."""
+    unknown = examples.take(np.flatnonzero(examples.features.column("bin") < 0))
+    risen, expected, per_day = past.after(unknown.bin_ids, unknown.as_of)
+    expected = expected[:, -1] * unknown.features.column("profile_pct_per_day") / np.maximum(per_day, 1e-9)
+    usable = np.isfinite(risen[:, -1]) & (expected > LEAST_PCT)
+    if usable.sum() < FEWEST:
+        return STRANGER_DRIFT
+    ratio = np.log((np.maximum(risen[:, -1], 0) + LEAST_PCT)[usable] / (expected + LEAST_PCT)[usable])
+    return float(1.48 * np.median(np.abs(ratio)))
 
 
 @dataclass(frozen=True)
 class Past:
     """All readings of a history in fill cycles, with what the profiles expected.
 
-    ids, streams (b,) of the bins; per_day (b,) percent; risen, expected (n,) thousandths of a percent since the reading
-    before; usable (n,) bool: of one fill cycle, from below the rim, not too long; until: microseconds
+    ids, streams (b,) of the bins; per_day (b,) percent; local_s (n,) of each reading, local seconds since a Monday;
+    risen, expected (n,) thousandths of a percent since the reading before; usable (n,) bool: of one fill cycle, from
+    below the rim, not too long; until: microseconds
     """
 
     ids: np.ndarray
     streams: np.ndarray
     per_day: np.ndarray
     cycles: Cycles
+    local_s: np.ndarray
     risen: np.ndarray
     expected: np.ndarray
     usable: np.ndarray
     until: int
 
     @classmethod
-    def of(cls, history: History, until: int, profiles: FillRateProfiles) -> Past:
+    def of(cls, history: History, until: int, profiles: FillRateProfiles, held: Resistance) -> Past:
         """What was known at `until`, microseconds."""
         archive = Archive.of(history)
         ids = archive.bin_ids.to_numpy(object)
         moment = np.full(len(ids), until)
         cycles = find_cycles(archive.sequences(ids, moment, None), known_reports(history, ids, moment, None))
-        s = cycles.sequences
         known = history.bins.unique.reindex(ids)
         streams = known["stream"].fillna("mixed").to_numpy(object)
+        s = cycles.sequences
         zones = known["timezone"].fillna("UTC").to_numpy(object)
-        gathered = Accumulated.of(profiles.table, profiles.rows(ids, streams))
-        clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
-        total = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
+        local_s = Clock.over(zones, int(s.measured.min()), int(s.measured.max())).local_s(s.measured, s.seq)
+        nothing = np.zeros(0)
+        return cls(ids, streams, nothing, cycles, local_s, nothing, nothing, nothing, until).expecting(profiles, held)
+
+    def expecting(self, profiles: FillRateProfiles, held: Resistance) -> Past:
+        """The same with what these profiles expect."""
+        s = self.cycles.sequences
+        gathered = Accumulated.of(profiles.table, profiles.rows(self.ids, self.streams), held, self.streams)
+        total = gathered.by_reading(self.local_s, s, self.cycles.cycle)
         before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
-        usable = ~cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)
+        usable = ~self.cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)
         usable &= ~unexplained(s, gathered.per_day)
         expected = (total - s.lag(total, 1, 0)) // int(NANO / MILLI)
-        return cls(ids, streams, gathered.per_day, cycles, s.fill - before, expected, usable, until)
-
-    def resistance(self) -> Resistance:
-        """From single spans; the level is told by the readings before them, so that noise is not taken for a fall."""
-        s, cycle = self.cycles.sequences, self.cycles.cycle
-        a, b, c = (s.lag(s.fill, k, 0) for k in (2, 3, 4))
-        level = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)) / MILLI
-        rows = self.usable & (s.lag(cycle, 4, -1) == cycle)
-        stream = self.streams[s.seq[rows]]
-        return Resistance.learn(level[rows], self.risen[rows] / MILLI, self.expected[rows] / MILLI, stream)
+        return replace(self, per_day=gathered.per_day, risen=s.fill - before, expected=expected, usable=usable)
 
     def after(self, bin_ids: np.ndarray, as_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points risen within AHEAD_H (k,) after `as_of` (m,), and expected in the same spans, both (m, k); (m,) a day.
 
         NaN where half of the time or more was not seen, or lies after `until`. Times in microseconds.
         """
+        ahead = (np.array(AHEAD_H) * HOUR_US).astype(np.int64)
+        moments = np.tile(as_of[:, None], len(ahead))
+        risen, expected, seen_h = self._between(bin_ids, moments, moments + ahead)
+        enough = (seen_h >= np.array(AHEAD_H) / 2) & (moments + ahead <= self.until)
+        owner = pd.Index(self.ids).get_indexer(pd.Index(bin_ids))
+        return np.where(enough, risen, np.nan), expected, self.per_day[owner]
+
+    def pace(self, bin_ids: np.ndarray, as_of: np.ndarray) -> np.ndarray:
+        """(m,) the pace of the PACE_DAYS before `as_of` (m,), as `training.situations` tells it."""
+        begin = as_of - int(PACE_DAYS * 24 * HOUR_US)
+        risen, expected, _ = self._between(bin_ids, begin[:, None], as_of[:, None])
+        return np.clip((risen + PRIOR_PCT[-1]) / (np.maximum(expected, 0) + PRIOR_PCT[-1]), 0.1, 10)[:, 0]
+
+    def _between(self, bin_ids: np.ndarray, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Points risen and expected, and hours seen, in usable spans between `begin` and `end`, each (m, k)."""
         s = self.cycles.sequences
         owner = pd.Index(self.ids).get_indexer(pd.Index(bin_ids))
         low, high = s.offsets[:-1][owner], s.offsets[1:][owner]
-        end = as_of[:, None] + (np.array(AHEAD_H) * HOUR_US).astype(np.int64)
-        first = search(s.measured, low, high, as_of, right=True)
-        last = np.stack([search(s.measured, low, high, moment, right=True) for moment in end.T], axis=1)
-        first = np.minimum(first[:, None] + 1, last)
+        first, last = (
+            np.stack([search(s.measured, low, high, moment, right=True) for moment in moments.T], axis=1)
+            for moments in (begin, end)
+        )
+        first = np.minimum(first + 1, last)
         parts = self.risen, self.expected, (s.measured - s.lag(s.measured, 1, 0)) // 1_000_000
         sums = [np.concatenate([[0], np.cumsum(np.where(self.usable, part, 0))]) for part in parts]
-        risen, expected, seen = (part[last] - part[first] for part in sums)
-        enough = (seen >= np.array(AHEAD_H) * 3600 / 2) & (end <= self.until)
-        return np.where(enough, risen / MILLI, np.nan), expected / MILLI, self.per_day[owner]
+        risen, expected, seen_s = (part[last] - part[first] for part in sums)
+        return risen / MILLI, expected / MILLI, seen_s / 3600
 
 
 def _support(examples: Examples) -> np.ndarray:

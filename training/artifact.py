@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 NETWORKS, BRIEF = "networks", "networks-brief"
 
 

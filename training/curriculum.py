@@ -11,11 +11,14 @@ from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, search
 from training.examples import Asks, spans
 from training.profiles import FillRateProfiles
+from training.resistance import Resistance
 from training.settings import ModelSettings
 
 SETTLE_H = 72.0  # no question in a bin's first three days
 OUTAGE_H = (6.0, 96.0)
 ARRIVING, ARRIVING_DAILY = 0.3, 0.9
+MOST_SPANS = 1_000_000
+PASSES = 4  # resistance settles in about three
 ASKS_PER_EXAMPLE = 0.8  # far more than are needed: rows of one moment are alike, so few are taken of each
 
 
@@ -26,11 +29,16 @@ class Curriculum:
     profiles   learned from everything
     asks       random bins and moments; each uses a profile that was learned from other blocks of time
     table (k, 168)  those profiles' rates, percent per hour
+    earlier    profiles of what was measured before `middle`, microseconds
+    resistance how much slower bins fill the fuller they are; profiles are of empty bins
     """
 
     profiles: FillRateProfiles
     asks: Asks
     table: np.ndarray
+    earlier: FillRateProfiles
+    resistance: Resistance
+    middle: int
 
 
 def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np.random.Generator) -> Curriculum:
@@ -43,6 +51,7 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
             expected="bins with at least two readings below the rim within one fill cycle",
             remedy="Load more history, or check the readings with `brimcast data check`.",
         )
+    spans_x, resistance = _resisted(spans_x, rises, rng)
     asks = _draw(history, end, settings, rng)
     blocks = np.linspace(spans_x["measured"].min(), spans_x["measured"].max() + 1, settings.folds + 1)
     block_of_span = np.searchsorted(blocks, spans_x["measured"].to_numpy(), side="right") - 1
@@ -62,7 +71,44 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
         above += len(learned.table)
     profiles = FillRateProfiles().fit(spans_x, rises)
     asks.code[:] = np.where(stranger, -1, pd.Index(profiles.bin_ids_).get_indexer(pd.Index(asks.bin_ids)))
-    return Curriculum(profiles, asks, np.vstack(tables))
+    middle = int(np.mean(blocks))
+    before = spans_x["measured"].to_numpy() < middle
+    earlier = FillRateProfiles().fit(spans_x[before], rises[before]) if before.any() else profiles
+    return Curriculum(profiles, asks, np.vstack(tables), earlier, resistance, middle)
+
+
+def _resisted(spans_x: pd.DataFrame, rises: np.ndarray, rng: np.random.Generator) -> tuple[pd.DataFrame, Resistance]:
+    """The spans with the `ease` of each, and how much slower bins fill the fuller they are.
+
+    Rates and resistance explain each other: a bin that is emptied on fixed days is fuller on the others, and looks as
+    if little came on these. So each is learned with the other (backfitting, Breiman and Friedman 1985), on whole bins.
+    """
+    code, ids = pd.factorize(spans_x["bin_id"])
+    order = rng.permutation(len(ids))
+    reached = np.cumsum(np.bincount(code, minlength=len(ids))[order])
+    some = np.isin(code, order[: max(1, int(np.searchsorted(reached, MOST_SPANS, side="right")))])
+    part, risen = spans_x[some], rises[some]
+    found = Resistance.none()
+    for _ in range(PASSES):
+        profiles = FillRateProfiles().fit(part, risen)
+        found = Resistance.learn(
+            _levels(part, profiles, found), risen, profiles.predict(part), part["stream"].to_numpy(object)
+        )
+        part = _eased(part, profiles, found)
+    return _eased(spans_x, FillRateProfiles().fit(spans_x, rises), found), found
+
+
+def _levels(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance) -> np.ndarray:
+    """(n,) percent: the level before each span, as far as the profiles expect it to have come since it was told."""
+    told, hours = spans_x["level"].to_numpy(float), spans_x["prior_h"].to_numpy(float)
+    start_s = spans_x["start_s"].to_numpy() - np.rint(hours * 3600).astype(np.int64)
+    since = profiles.predict(spans_x.assign(hours=hours, start_s=start_s))
+    return told + since * held.at(told, held.rows(spans_x["stream"].to_numpy(object)))
+
+
+def _eased(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance) -> pd.DataFrame:
+    row = held.rows(spans_x["stream"].to_numpy(object))
+    return spans_x.assign(ease=held.at(_levels(spans_x, profiles, held), row))
 
 
 def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Generator) -> Asks:

@@ -12,6 +12,7 @@ from training.departures import KINDS
 
 if TYPE_CHECKING:
     from training.examples import Examples
+    from training.resistance import Resistance
 
 BLOCK_H = 7 * 24  # windows overlap, and a day's weather and moods are all bins': errors are counted by the week
 FEWEST_BLOCKS, SEASON_BLOCKS = 4, 4
@@ -67,11 +68,12 @@ class Elasticities:
         share = np.where((code >= 0)[:, None], self.own[np.maximum(code, 0)], self.pooled)
         return np.asarray((share[:, 0] * sums[:, 0] + share[:, 1] * sums[:, 1]) * pace)
 
-    def expecting(self, examples: Examples) -> Examples:
-        """The examples with the weather's part in what is expected."""
+    def expecting(self, examples: Examples, held: Resistance) -> Examples:
+        """The examples with the weather's part in what is expected; `held` as the examples were made with."""
         features = examples.features
         code, pace = features.column("bin").astype(int), features.column("pace_672h")
-        return replace(examples, features=features.expecting(self.more(code, examples.weather, pace)))
+        more = self.more(code, examples.weather, pace)
+        return replace(examples, features=features.expecting(more, held, held.rows(examples.stream)))
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for model.json."""

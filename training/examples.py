@@ -20,6 +20,7 @@ from training.departures import KINDS, departures
 from training.features import Features, horizon_features
 from training.labels import TOLERANCE_H, label, levels
 from training.profiles import Accumulated
+from training.resistance import Resistance, standing
 from training.situations import Situations, describe
 
 LONGEST_SPAN_H = 72.0
@@ -70,18 +71,17 @@ def chunks(archive: Archive, asks: Asks) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in pairwise(cuts.tolist())]
 
 
-def situations_of(archive: Archive, history: History, asks: Asks, table: np.ndarray, clock: Clock) -> Situations:
+def situations_of(archive: Archive, history: History, asks: Asks, gathered: Accumulated, clock: Clock) -> Situations:
     """The situations of all asks (see `describe`), with profiles from `table` (k, 168)."""
-    return describe(
-        archive, history, asks.bin_ids, asks.as_of, Accumulated.of(table, asks.profile), clock, asks.heard_by
-    )
+    return describe(archive, history, asks.bin_ids, asks.as_of, gathered, clock, asks.heard_by)
 
 
 def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.ndarray]:
     """What profiles learn from: spans between two readings of one fill cycle, as known at `until` (microseconds).
 
-    Returns X (bin_id, stream, start_s, hours, measured) and y (n,) percent risen. Spans that begin at the rim are left
-    out: a full bin hides its demand.
+    Returns X (bin_id, stream, start_s, hours, measured; level and prior_h: the level before it, percent, and how many
+    hours before, see `standing`) and y (n,) percent risen. Spans that begin at the rim are left out: a full bin hides
+    its demand.
     """
     archive = Archive.of(history)
     ids = archive.bin_ids.to_numpy()
@@ -91,20 +91,24 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
     known = history.bins.unique.reindex(ids)
     streams, zones = known["stream"].fillna("mixed").to_numpy(), known["timezone"].fillna("UTC").to_numpy()
     before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
+    level, second = standing(s, cycles.cycle)
     ok = ~cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US) & (step > 0)
     for _ in range(PASSES):  # jumps make a bin look faster, and so themselves look likelier
         hours = np.bincount(s.seq[ok], weights=step[ok] / HOUR_US, minlength=len(s))
         risen = np.bincount(s.seq[ok], weights=(s.fill - before)[ok] / MILLI, minlength=len(s))
         ok &= ~unexplained(s, 24 * np.maximum(risen, 0) / np.maximum(hours, 1.0))
     if not ok.any():
-        empty = pd.DataFrame({"bin_id": [], "stream": [], "start_s": [], "hours": [], "measured": []})
+        empty = pd.DataFrame(
+            {"bin_id": [], "stream": [], "start_s": [], "hours": [], "measured": [], "level": [], "prior_h": []}
+        )
         return empty, np.zeros(0)
     clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
     local = clock.local_s(s.measured, s.seq) - step // 1_000_000
     frame = pd.DataFrame(
         {
             "bin_id": ids[s.seq[ok]], "stream": streams[s.seq[ok]], "start_s": local[ok], "hours": step[ok] / HOUR_US,
-            "measured": s.measured[ok],
+            "measured": s.measured[ok], "level": level[ok],
+            "prior_h": np.where(second, s.lag(step, 1, 0), 0)[ok] / HOUR_US,
         }
     )  # fmt: skip
     return frame, ((s.fill - before) / MILLI)[ok]
@@ -155,6 +159,7 @@ def learn_examples(
     history: History,
     asks: Asks,
     table: np.ndarray,
+    held: Resistance,
     stream_codes: np.ndarray,
     horizons_h: np.ndarray,
     holidays: np.ndarray,
@@ -173,8 +178,9 @@ def learn_examples(
         low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
         some = asks.take(part)
         own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
-        found = situations_of(archive, history, some, table, own)
-        gathered, row, at = Accumulated.of(table, some.profile), ask[low:high] - part.start, moments[low:high]
+        gathered = Accumulated.of(table, some.profile, held, some.streams)
+        found = situations_of(archive, history, some, gathered, own)
+        row, at = ask[low:high] - part.start, moments[low:high]
         parts.append(
             horizon_features(found, row, some.as_of, at, stream_codes[part], some.code, gathered, own, holidays)
         )

@@ -9,6 +9,7 @@ from data.readings import Readings
 from data.sequences import HOUR_US, Archive
 from training.calendar import WEEK_H, Clock
 from training.profiles import NANO, Accumulated
+from training.resistance import Resistance
 from training.situations import Situations, describe
 
 HORIZON_NAMES = (
@@ -41,14 +42,17 @@ class Features:
     matrix: np.ndarray
     level: np.ndarray
 
-    def expecting(self, more: np.ndarray) -> Features:
-        """The same where `more` (k,) points are expected at the bin's pace than its profile says."""
+    def expecting(self, more: np.ndarray, held: Resistance, kind: np.ndarray) -> Features:
+        """The same where `more` (k,) points are expected at the bin's pace than its profile says.
+
+        `held`: how bins fill the slower the fuller they are; `kind` (k,) the row of its ease.
+        """
         matrix = self.matrix.copy()
         expected, paced, projected = (self.names.index(name) for name in EXPECTED)
         pace = matrix[:, self.names.index("pace_672h")]
         matrix[:, expected] = np.maximum(matrix[:, expected] + more / pace, 0)
         matrix[:, paced] = np.maximum(matrix[:, paced] + more, 0)
-        matrix[:, projected] = np.minimum(self.level + matrix[:, paced], MOST_PCT)
+        matrix[:, projected] = np.minimum(held.onward(self.level, matrix[:, paced], kind), MOST_PCT)
         return replace(self, matrix=matrix)
 
     def column(self, name: str) -> np.ndarray:
@@ -89,6 +93,7 @@ def horizon_features(
     expected = np.maximum(then - gathered.at(reading, np.arange(len(as_of)))[row], 0) / NANO
     pace = situations.pace[row]
     level = situations.level[row]
+    projected = gathered.held.onward(level, expected * pace, gathered.kind[row])
     day_at, day_now = local_at // 86400, (local_now // 86400)[row]
     first, last = np.searchsorted(holidays, day_now), np.searchsorted(holidays, day_at, side="right")
     own = np.column_stack([*situations.columns.values(), stream.astype(float), code.astype(float)])
@@ -98,7 +103,7 @@ def horizon_features(
             (at - situations.measured[row]) / HOUR_US,
             expected,
             expected * pace,
-            np.minimum(level + expected * pace, MOST_PCT),
+            np.minimum(projected, MOST_PCT),
             local_at // 3600 % 24,
             day_at % 7,
             last - first,

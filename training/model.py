@@ -80,7 +80,7 @@ class FillModel:
         streams = tuple(sorted(set(lesson.asks.streams)))
         holidays = _holidays(chosen, past, end)
         codes = pd.Index(streams).get_indexer(pd.Index(lesson.asks.streams))
-        examples = learn_examples(past, lesson.asks, lesson.table, codes, NEAR_H[1:], holidays, say)
+        examples = learn_examples(past, lesson.asks, lesson.table, lesson.resistance, codes, NEAR_H[1:], holidays, say)
         left_alone = LeftAlone.learn(examples, lesson.profiles.bin_ids_)
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
@@ -88,14 +88,14 @@ class FillModel:
         elasticities = None
         if len(past.weather):
             elasticities = Elasticities.learn(examples, len(lesson.profiles.bin_ids_))
-            examples = elasticities.expecting(examples)
+            examples = elasticities.expecting(examples, lesson.resistance)
         taught = _taught(examples)
         known = examples.take(np.flatnonzero(taught))
         late = examples.take(np.flatnonzero(~taught))
         first = Ensemble.fit(known, chosen, EVEN, lambda step: say(f"first fit, without the weeks held back: {step}"))
         first = first.weighed(late, rng)
         calibration = _calibrate(first, late)
-        accumulation = Accumulation.learn(past, microsecond(end), lesson.profiles, examples, rng)
+        accumulation = Accumulation.learn(past, lesson, microsecond(end), examples, rng)
         ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         card = fitted_card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names

@@ -7,7 +7,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from data.sequences import Sequences
 from training.calendar import WEEK_H
+from training.resistance import Resistance, standing
 
 NANO = 1e9
 MIN_RATE = 1e-4  # percent per hour: a bin whose level never rose still may
@@ -22,7 +24,8 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
     points are added (the posterior mean of a gamma prior on a Poisson rate): a cell with little evidence stays with
     its stream. Streams are shrunk toward the whole city likewise.
 
-    X: columns bin_id, stream, start_s (local seconds since a Monday), hours, and weight (optional); y: rise, percent.
+    X: columns bin_id, stream, start_s (local seconds since a Monday), hours, and optionally weight and ease (see
+    `training.resistance`: what a slowed hour counts as an hour of an empty bin); y: rise, percent.
 
     Fitted: bin_ids_, streams_ (names, first EVERY), rates_ (bins x 168) and stream_rates_ (streams x 168) in percent
     per hour, own_weight_ (bins x 168): the share of own evidence in each rate, evidence_h_ (bins,): hours seen.
@@ -42,11 +45,12 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
         table = pd.DataFrame({"bin": bins, "stream": X["stream"].to_numpy()}).drop_duplicates("bin").sort_values("bin")
         streams, names = pd.factorize(table["stream"], sort=True)
         weight = X["weight"].to_numpy(dtype=float) if "weight" in X else np.ones(len(X))
+        ease = X["ease"].to_numpy(dtype=float) if "ease" in X else np.ones(len(X))
         spans = Spans.of(X["start_s"].to_numpy(), X["hours"].to_numpy(dtype=float))
         shape = np.ones(WEEK_H)
         city = np.ones(WEEK_H)
         for _ in range(4):  # long spans are told apart by the profile that short ones gave; this settles quickly
-            risen, seen = spans.allot(np.asarray(y, dtype=float), weight, shape, bins, len(bin_ids))
+            risen, seen = spans.allot(np.asarray(y, dtype=float), weight, ease, shape, bins, len(bin_ids))
             city = _profile(risen.sum(axis=0), seen.sum(axis=0))
             shape = city
         by_stream = np.zeros((len(names), WEEK_H)), np.zeros((len(names), WEEK_H))
@@ -127,9 +131,12 @@ class Spans:
         return cls(span, (hour % WEEK_H).astype(np.int64), inside / 3600)
 
     def allot(
-        self, rise: np.ndarray, weight: np.ndarray, shape: np.ndarray, bins: np.ndarray, n_bins: int
+        self, rise: np.ndarray, weight: np.ndarray, ease: np.ndarray, shape: np.ndarray, bins: np.ndarray, n_bins: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Points risen and hours seen, each (n_bins, 168): a span's rise is shared among its hours as in `shape`."""
+        """Points risen and hours seen, each (n_bins, 168): a span's rise is shared among its hours as in `shape`.
+
+        An hour counts by the span's weight, and as seen by its ease.
+        """
         share = shape[self.cell] * self.hours
         total = np.bincount(self.span, weights=share, minlength=len(rise))
         part = rise[self.span] * share / total[self.span]
@@ -137,7 +144,7 @@ class Spans:
         size = n_bins * WEEK_H
         of_span = weight[self.span]
         risen = np.bincount(key, weights=part * of_span, minlength=size).reshape(n_bins, WEEK_H)
-        seen = np.bincount(key, weights=self.hours * of_span, minlength=size).reshape(n_bins, WEEK_H)
+        seen = np.bincount(key, weights=self.hours * (weight * ease)[self.span], minlength=size).reshape(n_bins, WEEK_H)
         return risen, seen
 
 
@@ -153,20 +160,40 @@ class Accumulated:
     """What m bins are expected to gather since a Monday long ago; whole nano-percent, so that differences are exact.
 
     rate (k, 168) nano-percent per second; before (k, 168) gathered from the week's begin to each of its hours;
-    week (k,) gathered in a week; profile (m,) the profile of each bin, 0 to k - 1
+    week (k,) gathered in a week; profile (m,) the profile of each bin, 0 to k - 1; held: how bins fill the slower the
+    fuller they are; kind (m,) the row of its ease for each bin
     """
 
     rate: np.ndarray
     before: np.ndarray
     week: np.ndarray
     profile: np.ndarray
+    held: Resistance
+    kind: np.ndarray
 
     @classmethod
-    def of(cls, rates: np.ndarray, profile: np.ndarray) -> Accumulated:
-        """From rates (k, 168) in percent per hour and the profile (m,) of each bin."""
+    def of(
+        cls, rates: np.ndarray, profile: np.ndarray, held: Resistance | None = None, stream: np.ndarray | None = None
+    ) -> Accumulated:
+        """From rates (k, 168) in percent per hour of empty bins, and profile and stream (m,) of each bin."""
         per_s = np.rint(rates * NANO / 3600).astype(np.int64)
         gathered = np.cumsum(per_s * 3600, axis=1)
-        return cls(per_s, gathered - per_s * 3600, gathered[:, -1], profile)
+        held = held or Resistance.none()
+        kind = np.zeros(len(profile), dtype=int) if stream is None else held.rows(stream)
+        return cls(per_s, gathered - per_s * 3600, gathered[:, -1], profile, held, kind)
+
+    def by_reading(self, local_s: np.ndarray, s: Sequences, cycle: np.ndarray) -> np.ndarray:
+        """(n,) nano-percent gathered until each reading: differences tell what was expected in between.
+
+        local_s (n,) of the readings, in local seconds since a Monday. Every span counts by the ease at its level.
+        """
+        total = self.at(local_s, s.seq)
+        step = total - s.lag(total, 1, 0)
+        step[s.offsets[:-1][s.last >= 0]] = 0
+        level, second = standing(s, cycle)
+        kind = self.kind[s.seq]
+        level += np.where(second, s.lag(step, 1, 0) / NANO * self.held.at(level, kind), 0)
+        return np.cumsum(np.rint(step * self.held.at(level, kind)).astype(np.int64))
 
     @property
     def per_day(self) -> np.ndarray:

@@ -54,8 +54,8 @@ def prospects(
     """
     table = model.profiles.table
     clock = asks.clock(HORIZONS_H[-1] + 1)
-    found = situations_of(archive, history, asks, table, clock)
-    gathered = Accumulated.of(table, asks.profile)
+    gathered = Accumulated.of(table, asks.profile, model.accumulation.resistance, asks.streams)
+    found = situations_of(archive, history, asks, gathered, clock)
     skies = departures(history.weather, asks.as_of, gathered, clock) if model.reads_weather else None
     some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
     row = np.repeat(some, len(NEAR_H))
@@ -65,7 +65,8 @@ def prospects(
     holidays = holiday_days(model.settings.country, int(asks.as_of.min() // day), int(asks.as_of.max() // day) + 30)
     features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
     if skies is not None:
-        features = features.expecting(_more(model, skies, asks, row, at, found.pace[row], gathered, clock))
+        more = _more(model, skies, asks, row, at, found.pace[row], gathered, clock)
+        features = features.expecting(more, gathered.held, gathered.kind[row])
     near = model.ensemble.predict(features).reshape(len(some), len(NEAR_H), len(LEARNED))
     near = monotone(np.clip(model.calibration.apply(near, asks.streams[some], NEAR_H), 0, 100))
     trust = model.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))

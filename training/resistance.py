@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data.sequences import MILLI, Sequences
+
 LEVELS_PCT = np.array([0.0, 20.0, 40.0, 60.0, 70.0, 80.0, 85.0, 90.0, 95.0])
 PRIOR_PCT = 200.0
-SLOWEST, FASTEST = 0.5, 1.1
+SLOWEST, FASTEST = 0.1, 1.1
+UNIMPEDED = 3  # bands, up to 60%, whose ease is 1 in the mean
 FAR_PCT = 1e5
 
 
@@ -33,28 +36,41 @@ class Resistance:
     def learn(cls, level: np.ndarray, risen: np.ndarray, expected: np.ndarray, stream: np.ndarray) -> Resistance:
         """From spans (k,) with the level before them, points risen and expected, and the stream.
 
-        Streams are shrunk toward all together, and those toward 1, as if by PRIOR_PCT points expected.
+        Ease is 1 in the mean below 60%. All are shrunk toward 1, as if by PRIOR_PCT points expected.
         """
         band = np.clip(np.searchsorted(LEVELS_PCT, level, side="right") - 1, 0, len(LEVELS_PCT) - 2)
         code, names = pd.factorize(pd.Series(stream, dtype=object), sort=True)
         shape = (len(names), len(LEVELS_PCT) - 1)
         key = code * shape[1] + band
         sums = [np.bincount(key, weights=w, minlength=shape[0] * shape[1]).reshape(shape) for w in (risen, expected)]
+        sums[1] = sums[1] * _ratio(sums[0][:, :UNIMPEDED], sums[1][:, :UNIMPEDED])[:, None]
         everyone = (sums[0].sum(axis=0) + PRIOR_PCT) / (sums[1].sum(axis=0) + PRIOR_PCT)
         own = (sums[0] + PRIOR_PCT) / (sums[1] + PRIOR_PCT)
         ease = np.clip(np.vstack([everyone[None], own]), SLOWEST, FASTEST)
         return cls(tuple(str(n) for n in names), np.hstack([ease, ease[:, -1:]]))
 
+    def rows(self, stream: np.ndarray) -> np.ndarray:
+        """(k,) the row of `ease` for each stream (k,)."""
+        return pd.Index(self.streams).get_indexer(pd.Index(stream)) + 1
+
+    def at(self, level: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """(k,) the ease at `level` (k,) percent, of the `row` (k,) of each."""
+        band = np.searchsorted(LEVELS_PCT, level, side="right") - 1
+        return np.asarray(self.ease[row, np.maximum(band, 0)])
+
+    def onward(self, level: np.ndarray, points: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """(k,) the level to which `points` (k,) lead that are expected from `level` (k,) on, of the `row` of each."""
+        return self._through(self._through(level, row, inverse=False) + points, row, inverse=True)
+
     def gathered(self, level: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """(n, ...) points that must be expected for a bin to come from 0 to `level` (n, ...); `stream` (n,)."""
-        return self._through(level, stream, inverse=False)
+        return self._through(level, self.rows(stream), inverse=False)
 
     def level(self, gathered: np.ndarray, stream: np.ndarray) -> np.ndarray:
         """(n, ...) the level after so many points expected: the inverse of `gathered`."""
-        return self._through(gathered, stream, inverse=True)
+        return self._through(gathered, self.rows(stream), inverse=True)
 
-    def _through(self, values: np.ndarray, stream: np.ndarray, *, inverse: bool) -> np.ndarray:
-        row = pd.Index(self.streams).get_indexer(pd.Index(stream)) + 1
+    def _through(self, values: np.ndarray, row: np.ndarray, *, inverse: bool) -> np.ndarray:
         out = np.empty_like(values)
         for r in np.unique(row):  # a handful of streams
             levels = np.concatenate([[-FAR_PCT], LEVELS_PCT, [FAR_PCT]])
@@ -73,3 +89,18 @@ class Resistance:
     def from_json(cls, values: dict[str, Any]) -> Resistance:
         """From the values of `to_json`."""
         return cls(tuple(str(s) for s in values["streams"]), np.array(values["ease"], dtype=float))
+
+
+def standing(s: Sequences, cycle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The level (n,) percent before the span that ends at each reading, and whether the last reading but one tells it.
+
+    Where the fill cycle, (n,) numbers, has three readings it does: the noise of the span's own first reading would look
+    like a fall where it is high. What the bin is expected to gather in between is to be added.
+    """
+    second = s.lag(cycle, 2, -1) == s.lag(cycle, 1, -2)
+    return np.where(second, s.lag(s.fill, 2, 0), s.lag(s.fill, 1, 0)) / MILLI, second
+
+
+def _ratio(risen: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """(s,) by which rises exceed what was expected, over all bands (s, k)."""
+    return (np.maximum(risen.sum(axis=1), 0) + PRIOR_PCT) / (expected.sum(axis=1) + PRIOR_PCT)

@@ -65,7 +65,7 @@ def describe(
     if not len(s.seq):  # nothing at all is known: one reading that no row owns keeps the indices valid
         s = Sequences(s.offsets, np.zeros(1, int), as_of[:1], as_of[:1], np.zeros(1, dtype=np.int64))
         cycles = Cycles(s, *(np.zeros(1, dtype=kind) for kind in (bool, bool, np.int64, np.int64, float, bool)))
-    expected = gathered.at(clock.local_s(s.measured, s.seq), s.seq)
+    expected = gathered.by_reading(clock.local_s(s.measured, s.seq), s, cycles.cycle)
     measured = np.where(some, s.measured[end], as_of)
     begin, fallen = _begin(cycles, end)
     levels = _levels(s, begin, end, some, expected)

@@ -3,14 +3,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.history import History
+from data.readings import Readings
+from data.sequences import microsecond
 from training.accumulation import ENOUGH, REACH_PCT, Accumulation
+from training.curriculum import plan
+from training.examples import spans
 from training.grid import MIDDLE, NEAR_H
 from training.model import FillModel
+from training.profiles import FillRateProfiles
 from training.resistance import LEVELS_PCT, Resistance
+from training.settings import ModelSettings
 
 MIXED = np.array(["mixed"], dtype=object)
 SLOW_AT_THE_BRIM = replace(Resistance.none(), ease=np.array([[1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5]]))
@@ -80,11 +88,63 @@ def test_a_slow_brim_takes_twice_as_many_points() -> None:
     assert SLOW_AT_THE_BRIM.gathered(np.array([[85.0, 95.0]]), MIXED).tolist() == [[85, 105]]
 
 
-def test_resistance_is_learned_by_stream_and_drawn_toward_none() -> None:
+def test_resistance_is_learned_by_stream_against_what_comes_below_sixty_percent() -> None:
     level = np.tile(LEVELS_PCT[:-1], 2)
     stream = np.repeat(np.array(["glass", "paper"], dtype=object), 8)
     expected = np.where(stream == "paper", 10_000.0, 1.0)
-    learned = Resistance.learn(level, 0.6 * expected, expected, stream)
-    np.testing.assert_allclose(learned.ease[2], 0.6, atol=0.02)
-    np.testing.assert_allclose(learned.ease[1], 1.0, atol=0.02)
+    learned = Resistance.learn(level, np.where(level < 60, 2.0, 0.5) * expected, expected, stream)
+    np.testing.assert_allclose(learned.ease[2, :3], 1.0, atol=0.02)
+    np.testing.assert_allclose(learned.ease[2, 3:], 0.25, atol=0.02)
+    np.testing.assert_allclose(learned.ease[1], 1.0, atol=0.05)
     assert Resistance.from_json(learned.to_json()).to_json() == learned.to_json()
+
+
+def test_points_lead_onward_through_a_slow_brim() -> None:
+    kind = np.zeros(2, dtype=int)
+    assert SLOW_AT_THE_BRIM.onward(np.array([50.0, 80.0]), np.array([20.0, 25.0]), kind).tolist() == [70, 95]
+    assert SLOW_AT_THE_BRIM.at(np.array([84.0, 86.0]), kind).tolist() == [1, 0.5]
+
+
+def emptied_every_other_day(rng: np.random.Generator, days: int) -> History:
+    """Hourly readings of bins that gather 2 points an hour, half a point above 70%, emptied on Mon, Wed and Fri."""
+    hours = np.arange(24 * days)
+    frames = []
+    for name in ("a", "b", "c", "d"):
+        fill, level = np.zeros(len(hours)), 0.0
+        for hour in hours:
+            emptied = hour % 24 == 8 and hour // 24 % 7 in (0, 2, 4)
+            level = 0.0 if emptied else min(level + rng.gamma(1, 2.0) * (0.25 if level >= 70 else 1), 100)
+            fill[hour] = level
+        at = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h")
+        noisy = np.clip(fill + rng.normal(0, 1, len(fill)), 0, 100).round()
+        frames.append(pd.DataFrame({"bin_id": name, "measured_at": at, "received_at": at, "fill_pct": noisy}))
+    return History.of(Readings.checked(pd.concat(frames)))
+
+
+def test_a_bin_emptied_on_fixed_days_is_not_taken_for_slow_on_the_others() -> None:
+    history = emptied_every_other_day(np.random.default_rng(0), 84)
+    until = history.readings.frame["received_at"].max()
+    lesson = plan(history, until, ModelSettings(examples=500), np.random.default_rng(0))
+    plain = FillRateProfiles().fit(*spans(history, microsecond(until)))
+    empty, full = slice(24 + 10, 24 + 18), slice(48, 48 + 7)  # Tuesday's hours, and Wednesday's before the emptying
+    as_it_looks, learned = plain.rates_.mean(axis=0), lesson.profiles.rates_.mean(axis=0)
+    assert as_it_looks[full].mean() < 0.6 * as_it_looks[empty].mean()
+    np.testing.assert_allclose([learned[full].mean(), learned[empty].mean()], 2.0, rtol=0.2)
+    assert lesson.resistance.ease[0, 6] == pytest.approx(0.25, abs=0.1)
+    assert lesson.resistance.ease[0, 1] == pytest.approx(1.0, abs=0.1)
+    assert lesson.earlier.evidence_h_.sum() < 0.6 * lesson.profiles.evidence_h_.sum()
+
+
+def test_drift_is_told_by_what_the_past_alone_knew() -> None:
+    """Rates that double halfway: profiles of both halves would explain both, those of the first need the pace."""
+    rng = np.random.default_rng(1)
+    hours = np.arange(24 * 84)
+    frames = []
+    for k in range(6):
+        rate = np.where(hours < hours[-1] / 2, 0.5, 1.0 + 0.2 * k)
+        fill = np.cumsum(rng.poisson(rate)) % 90
+        at = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h")
+        frames.append(pd.DataFrame({"bin_id": f"b{k}", "measured_at": at, "received_at": at, "fill_pct": fill}))
+    history = History.of(Readings.checked(pd.concat(frames)))
+    model = FillModel.fit(history, settings=ModelSettings(examples=3000, trees=3, networks=1, epochs=1))
+    assert model.accumulation.drift >= 0.4
