@@ -106,13 +106,13 @@ def test_points_lead_onward_through_a_slow_brim() -> None:
 
 
 def emptied_every_other_day(rng: np.random.Generator, days: int) -> History:
-    """Hourly readings of bins that gather 2 points an hour, half a point above 70%, emptied on Mon, Wed and Fri."""
+    """Hourly readings of bins that gather 2 points an hour, half a point above 70%, emptied mostly on Mon, Wed and Fri."""
     hours = np.arange(24 * days)
     frames = []
     for name in ("a", "b", "c", "d"):
         fill, level = np.zeros(len(hours)), 0.0
         for hour in hours:
-            emptied = hour % 24 == 8 and hour // 24 % 7 in (0, 2, 4)
+            emptied = hour % 24 == 8 and (hour // 24 % 7 in (0, 2, 4)) != (rng.random() < 0.3)
             level = 0.0 if emptied else min(level + rng.gamma(1, 2.0) * (0.25 if level >= 70 else 1), 100)
             fill[hour] = level
         at = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h")
@@ -129,8 +129,8 @@ def test_a_bin_emptied_on_fixed_days_is_not_taken_for_slow_on_the_others() -> No
     empty, full = slice(24 + 10, 24 + 18), slice(48, 48 + 7)  # Tuesday's hours, and Wednesday's before the emptying
     as_it_looks, learned = plain.rates_.mean(axis=0), lesson.profiles.rates_.mean(axis=0)
     assert as_it_looks[full].mean() < 0.6 * as_it_looks[empty].mean()
-    np.testing.assert_allclose([learned[full].mean(), learned[empty].mean()], 2.0, rtol=0.2)
-    assert lesson.resistance.ease[0, 6] == pytest.approx(0.25, abs=0.1)
+    np.testing.assert_allclose([learned[full].mean(), learned[empty].mean()], 2.0, rtol=0.15)
+    assert (lesson.resistance.ease[0, 4:8] < 0.55).all()
     assert lesson.resistance.ease[0, 1] == pytest.approx(1.0, abs=0.1)
     assert lesson.earlier.evidence_h_.sum() < 0.6 * lesson.profiles.evidence_h_.sum()
 
