@@ -106,7 +106,7 @@ def test_points_lead_onward_through_a_slow_brim() -> None:
 
 
 def emptied_every_other_day(rng: np.random.Generator, days: int) -> History:
-    """Hourly readings of bins that gather 2 points an hour, half a point above 70%, emptied mostly on Mon, Wed and Fri."""
+    """Hourly readings of bins that gather 2 points an hour, half a point above 70%, emptied mostly on 3 days a week."""
     hours = np.arange(24 * days)
     frames = []
     for name in ("a", "b", "c", "d"):
