@@ -12,7 +12,7 @@ from data.sequences import MILLI, Sequences
 
 LEVELS_PCT = np.array([0.0, 20.0, 40.0, 60.0, 70.0, 80.0, 85.0, 90.0, 95.0])
 PRIOR_PCT = 200.0
-SLOWEST, FASTEST = 0.1, 1.1
+SLOWEST, FASTEST = 0.1, 1.0
 UNIMPEDED = 3  # bands, up to 60%, whose ease is 1 in the mean
 FAR_PCT = 1e5
 
