@@ -183,7 +183,7 @@ class Accumulated:
         return cls(per_s, gathered - per_s * 3600, gathered[:, -1], profile, held, kind)
 
     def by_reading(self, local_s: np.ndarray, s: Sequences, cycle: np.ndarray) -> np.ndarray:
-        """(n,) nano-percent gathered until each reading: differences tell what was expected in between.
+        """(n,) nano-percent gathered from its sequence's first reading until each.
 
         local_s (n,) of the readings, in local seconds since a Monday. Every span counts by the ease at its level.
         """
@@ -193,7 +193,8 @@ class Accumulated:
         level, second = standing(s, cycle)
         kind = self.kind[s.seq]
         level += np.where(second, s.lag(step, 1, 0) / NANO * self.held.at(level, kind), 0)
-        return np.cumsum(np.rint(step * self.held.at(level, kind)).astype(np.int64))
+        total = np.cumsum(np.rint(step * self.held.at(level, kind)).astype(np.int64))
+        return total - total[s.offsets[:-1][s.seq]]  # from 0 for each, whatever else is asked
 
     @property
     def per_day(self) -> np.ndarray:
