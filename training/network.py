@@ -43,7 +43,10 @@ class Network:
         rows = np.zeros((blocks * BLOCK, inputs.shape[1]), dtype=np.float32)
         rows[: len(inputs)] = inputs
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            rows = (rows.reshape(blocks, BLOCK, -1) @ weight).reshape(blocks * BLOCK, -1) + bias
+            # Some processors' kernels add up a row by where it stands in its block: what double precision makes of that
+            # is lost in rounding.
+            exact = rows.astype(np.float64).reshape(blocks, BLOCK, -1) @ weight.astype(np.float64)
+            rows = exact.reshape(blocks * BLOCK, -1).astype(np.float32) + bias
             if layer < len(HIDDEN):
                 rows = rows * sigmoid(rows)
         return rows[: len(inputs)]
