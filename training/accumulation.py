@@ -35,7 +35,7 @@ LEAST_PCT = 2.0
 REACH_PCT = np.arange(0.0, 135.0, 5.0)
 ENOUGH = 20.0
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
-SURELY_BETTER = 0.005
+HARDLY_WORSE = 0.005
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _best_drift(risen: np.ndarray, expected: np.ndarray, columns: dict[str, np.n
     for drift in DRIFTS.tolist():
         hope = expected * _posterior(columns, drift, drift)[0][:, None]
         misses.append((np.abs(risen - hope) / np.sqrt(10 + expected))[known].mean())
-    good = np.flatnonzero(np.array(misses) <= min(misses) * (1 + SURELY_BETTER))
+    good = np.flatnonzero(np.array(misses) <= min(misses) * (1 + HARDLY_WORSE))
     return float(DRIFTS[good[-1]])
 
 

@@ -18,7 +18,7 @@ SETTLE_H = 72.0  # no question in a bin's first three days
 OUTAGE_H = (6.0, 96.0)
 ARRIVING, ARRIVING_DAILY = 0.3, 0.9
 MOST_SPANS = 1_000_000
-PASSES = 4  # resistance settles in about three
+PASSES = 4  # of ten no ease differed by more than 0.005 in a test city
 ASKS_PER_EXAMPLE = 0.8  # far more than are needed: rows of one moment are alike, so few are taken of each
 
 
