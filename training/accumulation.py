@@ -22,6 +22,7 @@ from training.examples import Examples
 from training.grid import NEAR_H, NORMAL
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.resistance import Resistance
+from training.seasons import UNKNOWN, Seasons
 from training.situations import PRIOR_PCT
 
 AHEAD_H = (48.0, 168.0)
@@ -35,7 +36,7 @@ LEAST_PCT = 2.0
 REACH_PCT = np.arange(0.0, 135.0, 5.0)
 ENOUGH = 20.0
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
-HARDLY_WORSE = 0.005
+HARDLY_WORSE = 0.002
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Accumulation:
     drift: standard deviation of bins' paces (rise over expected rise); drift_new: the same of bins that the profiles
     do not know; noise: points of variance that each point gathered adds (deposits come in lumps); doubt: what remains
     unknown of the pace however much was seen; support (16, 27): on how many bin-days the boosters saw a horizon of at
-    least NEAR_H whose expected level was at least REACH_PCT; resistance: how much slower fuller bins fill.
+    least NEAR_H whose expected level was at least REACH_PCT; resistance: how much slower fuller bins fill; seasons: how
+    rates go up and down with the year.
     """
 
     drift: float
@@ -54,13 +56,13 @@ class Accumulation:
     doubt: float
     support: np.ndarray
     resistance: Resistance
+    seasons: Seasons
 
     @classmethod
     def default(cls) -> Accumulation:
         """Where there was nothing to learn from."""
-        return cls(
-            0.3, STRANGER_DRIFT, 4.0, 0.2, np.full((len(NEAR_H), len(REACH_PCT)), 10 * ENOUGH), Resistance.none()
-        )
+        support = np.full((len(NEAR_H), len(REACH_PCT)), 10 * ENOUGH)
+        return cls(0.3, STRANGER_DRIFT, 4.0, 0.2, support, Resistance.none(), Seasons.none())
 
     @classmethod
     def learn(
@@ -76,16 +78,16 @@ class Accumulation:
         rows = np.flatnonzero(~key.duplicated().to_numpy())
         rows = np.sort(rng.choice(rows, MOST, replace=False)) if len(rows) > MOST else rows
         some = examples.take(rows)
-        past = Past.of(history, until, lesson.profiles, lesson.resistance)
+        past = Past.of(history, until, lesson.profiles, lesson.resistance, lesson.seasons)
         drift_new = _spread_of_strangers(past, some)
-        earlier = past.expecting(lesson.earlier, lesson.resistance)
+        earlier = past.expecting(lesson.earlier, lesson.resistance, lesson.earlier_seasons)
         some = some.take(np.flatnonzero((some.as_of >= lesson.middle) & np.isin(some.bin_ids, lesson.earlier.bin_ids_)))
         risen, expected, per_day = earlier.after(some.bin_ids, some.as_of)
         columns = {name: some.features.column(name) for name in ("rough_672h", "step_h")}
         columns |= {"bin": np.zeros(len(risen)), "profile_pct_per_day": per_day}
         columns["pace_672h"] = earlier.pace(some.bin_ids, some.as_of)
         known = np.isfinite(risen) & (expected > LEAST_PCT)
-        told = replace(cls.default(), support=_support(examples), resistance=lesson.resistance)
+        told = replace(cls.default(), support=_support(examples), resistance=lesson.resistance, seasons=lesson.seasons)
         if known[:, -1].sum() < FEWEST:
             return told
         drift = _best_drift(risen, expected, columns, known)
@@ -128,6 +130,7 @@ class Accumulation:
         return {
             "drift": self.drift, "drift_new": self.drift_new, "noise": self.noise, "doubt": self.doubt,
             "support": self.support.tolist(), "resistance": self.resistance.to_json(),
+            "seasons": self.seasons.to_json(),
         }  # fmt: skip
 
     @classmethod
@@ -135,7 +138,8 @@ class Accumulation:
         """From the values of `to_json`."""
         numbers = {name: float(values[name]) for name in ("drift", "drift_new", "noise", "doubt")}
         support = np.array(values["support"], dtype=float)
-        return cls(**numbers, support=support, resistance=Resistance.from_json(values["resistance"]))
+        held, seasons = Resistance.from_json(values["resistance"]), Seasons.from_json(values["seasons"])
+        return cls(**numbers, support=support, resistance=held, seasons=seasons)
 
 
 def _posterior(columns: Mapping[str, np.ndarray], drift: float, drift_new: float) -> tuple[np.ndarray, np.ndarray]:
@@ -178,13 +182,14 @@ def _spread_of_strangers(past: Past, examples: Examples) -> float:
 class Past:
     """All readings of a history in fill cycles, with what the profiles expected.
 
-    ids, streams (b,) of the bins; per_day (b,) percent; local_s (n,) of each reading, local seconds since a Monday;
-    risen, expected (n,) thousandths of a percent since the reading before; usable (n,) bool: of one fill cycle, from
-    below the rim, not too long; until: microseconds
+    ids, streams, sites (b,) of the bins; per_day (b,) percent; local_s (n,) of each reading, local seconds since a
+    Monday; risen, expected (n,) thousandths of a percent since the reading before; usable (n,) bool: of one fill cycle,
+    from below the rim, not too long; until: microseconds
     """
 
     ids: np.ndarray
     streams: np.ndarray
+    sites: np.ndarray
     per_day: np.ndarray
     cycles: Cycles
     local_s: np.ndarray
@@ -194,7 +199,7 @@ class Past:
     until: int
 
     @classmethod
-    def of(cls, history: History, until: int, profiles: FillRateProfiles, held: Resistance) -> Past:
+    def of(cls, history: History, until: int, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> Past:
         """What was known at `until`, microseconds."""
         archive = Archive.of(history)
         ids = archive.bin_ids.to_numpy(object)
@@ -202,16 +207,19 @@ class Past:
         cycles = find_cycles(archive.sequences(ids, moment, None), known_reports(history, ids, moment, None))
         known = history.bins.unique.reindex(ids)
         streams = known["stream"].fillna("mixed").to_numpy(object)
+        sites = known["site_kind"].fillna(UNKNOWN).to_numpy(object)
         s = cycles.sequences
         zones = known["timezone"].fillna("UTC").to_numpy(object)
         local_s = Clock.over(zones, int(s.measured.min()), int(s.measured.max())).local_s(s.measured, s.seq)
         nothing = np.zeros(0)
-        return cls(ids, streams, nothing, cycles, local_s, nothing, nothing, nothing, until).expecting(profiles, held)
+        untold = cls(ids, streams, sites, nothing, cycles, local_s, nothing, nothing, nothing, until)
+        return untold.expecting(profiles, held, seasons)
 
-    def expecting(self, profiles: FillRateProfiles, held: Resistance) -> Past:
+    def expecting(self, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> Past:
         """The same with what these profiles expect."""
         s = self.cycles.sequences
-        gathered = Accumulated.of(profiles.table, profiles.rows(self.ids, self.streams), held, self.streams)
+        rows = profiles.rows(self.ids, self.streams)
+        gathered = Accumulated.of(profiles.table, rows, held, seasons, self.streams, self.sites)
         total = gathered.by_reading(self.local_s, s, self.cycles.cycle)
         before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
         usable = ~self.cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 NETWORKS, BRIEF = "networks", "networks-brief"
 
 

@@ -12,12 +12,14 @@ from data.sequences import HOUR_US, Archive, microsecond, search
 from training.examples import Asks, spans
 from training.profiles import FillRateProfiles
 from training.resistance import Resistance
+from training.seasons import UNKNOWN, Seasons
 from training.settings import ModelSettings
 
 SETTLE_H = 72.0  # no question in a bin's first three days
 OUTAGE_H = (6.0, 96.0)
 ARRIVING, ARRIVING_DAILY = 0.3, 0.9
 MOST_SPANS = 1_000_000
+KNOWN_SHARE = 0.75  # of the time; what profiles of it miss in the rest tells how far paces drift
 PASSES = 4  # of ten no ease differed by more than 0.005 in a test city
 ASKS_PER_EXAMPLE = 0.8  # far more than are needed: rows of one moment are alike, so few are taken of each
 
@@ -29,15 +31,18 @@ class Curriculum:
     profiles   learned from everything
     asks       random bins and moments; each uses a profile that was learned from other blocks of time
     table (k, 168)  those profiles' rates, percent per hour
-    earlier    profiles of what was measured before `middle`, microseconds
+    earlier    profiles of what was measured before `middle`, microseconds, with `earlier_seasons`
     resistance how much slower bins fill the fuller they are; profiles are of empty bins
+    seasons    how rates go up and down with the year; profiles are of a year without
     """
 
     profiles: FillRateProfiles
     asks: Asks
     table: np.ndarray
     earlier: FillRateProfiles
+    earlier_seasons: Seasons
     resistance: Resistance
+    seasons: Seasons
     middle: int
 
 
@@ -51,7 +56,7 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
             expected="bins with at least two readings below the rim within one fill cycle",
             remedy="Load more history, or check the readings with `brimcast data check`.",
         )
-    spans_x, resistance = _resisted(spans_x, rises, rng)
+    spans_x, resistance, seasons = _told_apart(spans_x, rises, rng)
     asks = _draw(history, end, settings, rng)
     blocks = np.linspace(spans_x["measured"].min(), spans_x["measured"].max() + 1, settings.folds + 1)
     block_of_span = np.searchsorted(blocks, spans_x["measured"].to_numpy(), side="right") - 1
@@ -71,44 +76,55 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
         above += len(learned.table)
     profiles = FillRateProfiles().fit(spans_x, rises)
     asks.code[:] = np.where(stranger, -1, pd.Index(profiles.bin_ids_).get_indexer(pd.Index(asks.bin_ids)))
-    middle = int(np.mean(blocks))
+    middle = int(blocks[0] + (blocks[-1] - blocks[0]) * KNOWN_SHARE)
     before = spans_x["measured"].to_numpy() < middle
-    earlier = FillRateProfiles().fit(spans_x[before], rises[before]) if before.any() else profiles
-    return Curriculum(profiles, asks, np.vstack(tables), earlier, resistance, middle)
+    earlier, earlier_seasons = profiles, seasons
+    if before.any():
+        past = spans_x[before].assign(ease=spans_x["held"][before])
+        even = FillRateProfiles().fit(past, rises[before])
+        earlier_seasons = Seasons.learn(past, rises[before], even.predict(past) * past["ease"])
+        past["ease"] *= earlier_seasons.factor(past)
+        earlier = FillRateProfiles().fit(past, rises[before])
+    return Curriculum(profiles, asks, np.vstack(tables), earlier, earlier_seasons, resistance, seasons, middle)
 
 
-def _resisted(spans_x: pd.DataFrame, rises: np.ndarray, rng: np.random.Generator) -> tuple[pd.DataFrame, Resistance]:
-    """The spans with the `ease` of each, and how much slower bins fill the fuller they are.
+def _told_apart(
+    spans_x: pd.DataFrame, rises: np.ndarray, rng: np.random.Generator
+) -> tuple[pd.DataFrame, Resistance, Seasons]:
+    """The spans with `held`, the ease at the level of each, and `ease`, that times its season's factor; and both.
 
-    Rates and resistance explain each other: a bin that is emptied on fixed days is fuller on the others, and looks as
-    if little came on these. So each is learned with the other (backfitting, Breiman and Friedman 1985), on whole bins.
+    Rates, resistance and seasons explain each other: a bin that is emptied on fixed days is fuller on the others, and
+    looks as if little came on these. So each is learned with the others (backfitting, Breiman and Friedman 1985), on
+    whole bins.
     """
     code, ids = pd.factorize(spans_x["bin_id"])
     order = rng.permutation(len(ids))
     reached = np.cumsum(np.bincount(code, minlength=len(ids))[order])
     some = np.isin(code, order[: max(1, int(np.searchsorted(reached, MOST_SPANS, side="right")))])
     part, risen = spans_x[some], rises[some]
-    found = Resistance.none()
+    held, seasons = Resistance.none(), Seasons.none()
     for _ in range(PASSES):
         profiles = FillRateProfiles().fit(part, risen)
-        found = Resistance.learn(
-            _levels(part, profiles, found), risen, profiles.predict(part), part["stream"].to_numpy(object)
-        )
-        part = _eased(part, profiles, found)
-    return _eased(spans_x, FillRateProfiles().fit(spans_x, rises), found), found
+        expected, factor = profiles.predict(part), seasons.factor(part)
+        levels, streams = _levels(part, profiles, held, seasons), part["stream"].to_numpy(object)
+        held = Resistance.learn(levels, risen, expected * factor, streams)
+        seasons = Seasons.learn(part, risen, expected * held.at(levels, held.rows(streams)))
+        part = _eased(part, profiles, held, seasons)
+    return _eased(spans_x, FillRateProfiles().fit(spans_x, rises), held, seasons), held, seasons
 
 
-def _levels(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance) -> np.ndarray:
+def _levels(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> np.ndarray:
     """(n,) percent: the level before each span, as far as the profiles expect it to have come since it was told."""
     told, hours = spans_x["level"].to_numpy(float), spans_x["prior_h"].to_numpy(float)
     start_s = spans_x["start_s"].to_numpy() - np.rint(hours * 3600).astype(np.int64)
-    since = profiles.predict(spans_x.assign(hours=hours, start_s=start_s))
+    since = profiles.predict(spans_x.assign(hours=hours, start_s=start_s)) * seasons.factor(spans_x)
     return told + since * held.at(told, held.rows(spans_x["stream"].to_numpy(object)))
 
 
-def _eased(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance) -> pd.DataFrame:
+def _eased(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> pd.DataFrame:
     row = held.rows(spans_x["stream"].to_numpy(object))
-    return spans_x.assign(ease=held.at(_levels(spans_x, profiles, held), row))
+    ease = held.at(_levels(spans_x, profiles, held, seasons), row)
+    return spans_x.assign(held=ease, ease=ease * seasons.factor(spans_x))
 
 
 def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Generator) -> Asks:
@@ -132,10 +148,10 @@ def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Ge
     silent = rng.random(len(owner)) < settings.outages
     heard_by = as_of - np.where(silent, rng.uniform(*OUTAGE_H, len(owner)) * HOUR_US, 0).astype(np.int64)
     known = history.bins.unique.reindex(ids)
-    streams, zones = known["stream"].fillna("mixed").to_numpy(object), known["timezone"].fillna("UTC").to_numpy(object)
-    return Asks(
-        ids[owner], streams[owner], zones[owner], as_of, heard_by, *(np.zeros(len(owner), dtype=int) for _ in range(2))
-    )
+    named = (("stream", "mixed"), ("site_kind", UNKNOWN), ("timezone", "UTC"))
+    streams, sites, zones = (known[name].fillna(usual).to_numpy(object)[owner] for name, usual in named)
+    row, code = np.zeros((2, len(owner)), dtype=int)
+    return Asks(ids[owner], streams, sites, zones, as_of, heard_by, row, code)
 
 
 def _steps_h(archive: Archive) -> np.ndarray:

@@ -21,6 +21,7 @@ from training.features import Features, horizon_features
 from training.labels import TOLERANCE_H, label, levels
 from training.profiles import Accumulated
 from training.resistance import Resistance, standing
+from training.seasons import UNKNOWN, Seasons
 from training.situations import Situations, describe
 
 LONGEST_SPAN_H = 72.0
@@ -33,12 +34,14 @@ PASSES = 3
 class Asks:
     """Questions to a history: m bins, each at its own moment.
 
-    bin_ids, streams, timezones (m,) text; as_of, heard_by (m,) microseconds (they differ where an outage is played);
+    bin_ids, streams, sites, timezones (m,) text (kinds of site, "" where unknown);
+    as_of, heard_by (m,) microseconds (they differ where an outage is played);
     profile (m,) row of the profile table to use; code (m,) number of the bin, -1 for one that counts as unknown
     """
 
     bin_ids: np.ndarray
     streams: np.ndarray
+    sites: np.ndarray
     timezones: np.ndarray
     as_of: np.ndarray
     heard_by: np.ndarray
@@ -51,9 +54,8 @@ class Asks:
     def take(self, rows: np.ndarray | slice) -> Asks:
         """Only these rows."""
         return Asks(
-            self.bin_ids[rows], self.streams[rows], self.timezones[rows], self.as_of[rows], self.heard_by[rows],
-            self.profile[rows],
-            self.code[rows],
+            self.bin_ids[rows], self.streams[rows], self.sites[rows], self.timezones[rows], self.as_of[rows],
+            self.heard_by[rows], self.profile[rows], self.code[rows],
         )  # fmt: skip
 
     def clock(self, ahead_h: float) -> Clock:
@@ -79,9 +81,9 @@ def situations_of(archive: Archive, history: History, asks: Asks, gathered: Accu
 def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.ndarray]:
     """What profiles learn from: spans between two readings of one fill cycle, as known at `until` (microseconds).
 
-    Returns X (bin_id, stream, start_s, hours, measured; level and prior_h: the level before it, percent, and how many
-    hours before, see `standing`) and y (n,) percent risen. Spans that begin at the rim are left out: a full bin hides
-    its demand.
+    Returns X (bin_id, stream, site, start_s, hours, measured; level and prior_h: the level before it, percent, and
+    how many hours before, see `standing`) and y (n,) percent risen. Spans that begin at the rim are left out: a full
+    bin hides its demand.
     """
     archive = Archive.of(history)
     ids = archive.bin_ids.to_numpy()
@@ -89,7 +91,8 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
     cycles = find_cycles(archive.sequences(ids, moment, None), known_reports(history, ids, moment, None))
     s = cycles.sequences
     known = history.bins.unique.reindex(ids)
-    streams, zones = known["stream"].fillna("mixed").to_numpy(), known["timezone"].fillna("UTC").to_numpy()
+    streams, sites = known["stream"].fillna("mixed").to_numpy(), known["site_kind"].fillna(UNKNOWN).to_numpy()
+    zones = known["timezone"].fillna("UTC").to_numpy()
     before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
     level, second = standing(s, cycles.cycle)
     ok = ~cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US) & (step > 0)
@@ -98,16 +101,14 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
         risen = np.bincount(s.seq[ok], weights=(s.fill - before)[ok] / MILLI, minlength=len(s))
         ok &= ~unexplained(s, 24 * np.maximum(risen, 0) / np.maximum(hours, 1.0))
     if not ok.any():
-        empty = pd.DataFrame(
-            {"bin_id": [], "stream": [], "start_s": [], "hours": [], "measured": [], "level": [], "prior_h": []}
-        )
-        return empty, np.zeros(0)
+        names = "bin_id", "stream", "site", "start_s", "hours", "measured", "level", "prior_h"
+        return pd.DataFrame({name: [] for name in names}), np.zeros(0)
     clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
     local = clock.local_s(s.measured, s.seq) - step // 1_000_000
     frame = pd.DataFrame(
         {
-            "bin_id": ids[s.seq[ok]], "stream": streams[s.seq[ok]], "start_s": local[ok], "hours": step[ok] / HOUR_US,
-            "measured": s.measured[ok], "level": level[ok],
+            "bin_id": ids[s.seq[ok]], "stream": streams[s.seq[ok]], "site": sites[s.seq[ok]], "start_s": local[ok],
+            "hours": step[ok] / HOUR_US, "measured": s.measured[ok], "level": level[ok],
             "prior_h": np.where(second, s.lag(step, 1, 0), 0)[ok] / HOUR_US,
         }
     )  # fmt: skip
@@ -160,6 +161,7 @@ def learn_examples(
     asks: Asks,
     table: np.ndarray,
     held: Resistance,
+    seasons: Seasons,
     stream_codes: np.ndarray,
     horizons_h: np.ndarray,
     holidays: np.ndarray,
@@ -178,7 +180,7 @@ def learn_examples(
         low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
         some = asks.take(part)
         own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
-        gathered = Accumulated.of(table, some.profile, held, some.streams)
+        gathered = Accumulated.of(table, some.profile, held, seasons, some.streams, some.sites)
         found = situations_of(archive, history, some, gathered, own)
         row, at = ask[low:high] - part.start, moments[low:high]
         parts.append(

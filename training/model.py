@@ -26,6 +26,7 @@ from training.model_card import fitted_card
 from training.practice import known_by
 from training.profiles import FillRateProfiles
 from training.prospects import prospects
+from training.seasons import UNKNOWN
 from training.settings import ModelSettings
 from training.situations import Situations
 
@@ -80,7 +81,9 @@ class FillModel:
         streams = tuple(sorted(set(lesson.asks.streams)))
         holidays = _holidays(chosen, past, end)
         codes = pd.Index(streams).get_indexer(pd.Index(lesson.asks.streams))
-        examples = learn_examples(past, lesson.asks, lesson.table, lesson.resistance, codes, NEAR_H[1:], holidays, say)
+        examples = learn_examples(
+            past, lesson.asks, lesson.table, lesson.resistance, lesson.seasons, codes, NEAR_H[1:], holidays, say
+        )
         left_alone = LeftAlone.learn(examples, lesson.profiles.bin_ids_)
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
@@ -157,11 +160,12 @@ class FillModel:
     def _forecast(self, history: History, archive: Archive, ids: np.ndarray, as_of: np.ndarray) -> FillForecast:
         known = history.bins.unique.reindex(ids)
         streams = known["stream"].fillna("mixed").to_numpy(object)
+        sites = known["site_kind"].fillna(UNKNOWN).to_numpy(object)
         zones = known["timezone"].fillna("UTC").to_numpy(object)
         full = known["full_pct"].fillna(95.0).to_numpy(dtype=float)
         named = known["bin_id"].notna().to_numpy()
         code = pd.Index(self.profiles.bin_ids_).get_indexer(pd.Index(ids))
-        asks = Asks(ids, streams, zones, as_of, as_of, self.profiles.rows(ids, streams), code)
+        asks = Asks(ids, streams, sites, zones, as_of, as_of, self.profiles.rows(ids, streams), code)
         if not len(asks):
             empty = np.zeros((0, len(HORIZONS_H), len(LEVELS)))
             nothing = np.zeros(0, dtype="datetime64[us]")

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from data.sequences import Sequences
 from training.calendar import WEEK_H
 from training.resistance import Resistance, standing
+from training.seasons import EVEN, UNKNOWN, WEEKS, Seasons
 
 NANO = 1e9
 MIN_RATE = 1e-4  # percent per hour: a bin whose level never rose still may
@@ -90,11 +91,13 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
     def _shrink(self, risen: np.ndarray, seen: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rates (k, 168) between `prior` (k, 168) and the evidence, and the weight of the evidence in each."""
         rates = prior.copy()
+        whole = np.zeros(WEEK_H, dtype=int), self.prior_bin
         steps = (
-            (np.zeros(WEEK_H, dtype=int), self.prior_bin),
+            whole,
             (np.arange(WEEK_H) % 24, self.prior_hour),
             (np.arange(WEEK_H) // 24, self.prior_day),
             (np.arange(WEEK_H), self.prior_cell),
+            whole,  # again: hours in which noise fell more than the level rose were counted as none, not as less
         )
         ignorance = np.ones_like(rates)
         for cell, points in steps:
@@ -161,7 +164,8 @@ class Accumulated:
 
     rate (k, 168) nano-percent per second; before (k, 168) gathered from the week's begin to each of its hours;
     week (k,) gathered in a week; profile (m,) the profile of each bin, 0 to k - 1; held: how bins fill the slower the
-    fuller they are; kind (m,) the row of its ease for each bin
+    fuller they are; kind (m,) the row of its ease for each bin; year (u, WEEKS) thousandths by which rates are
+    multiplied in each of WEEKS weeks, passed (u, WEEKS + 1) their sum until it begins, season (m,) the row of each bin
     """
 
     rate: np.ndarray
@@ -170,17 +174,30 @@ class Accumulated:
     profile: np.ndarray
     held: Resistance
     kind: np.ndarray
+    year: np.ndarray
+    passed: np.ndarray
+    season: np.ndarray
 
     @classmethod
     def of(
-        cls, rates: np.ndarray, profile: np.ndarray, held: Resistance | None = None, stream: np.ndarray | None = None
+        cls,
+        rates: np.ndarray,
+        profile: np.ndarray,
+        held: Resistance | None = None,
+        seasons: Seasons | None = None,
+        stream: np.ndarray | None = None,
+        site: np.ndarray | None = None,
     ) -> Accumulated:
-        """From rates (k, 168) in percent per hour of empty bins, and profile and stream (m,) of each bin."""
+        """From rates (k, 168) in percent per hour of empty bins, and profile, stream and kind of site (m,) of each."""
         per_s = np.rint(rates * NANO / 3600).astype(np.int64)
         gathered = np.cumsum(per_s * 3600, axis=1)
         held = held or Resistance.none()
-        kind = np.zeros(len(profile), dtype=int) if stream is None else held.rows(stream)
-        return cls(per_s, gathered - per_s * 3600, gathered[:, -1], profile, held, kind)
+        nobody = np.full(len(profile), UNKNOWN, dtype=object)
+        stream, site = (nobody if names is None else names for names in (stream, site))
+        year, season = (seasons or Seasons.none()).years(stream, site)
+        passed = np.concatenate([np.zeros_like(year[:, :1]), np.cumsum(year, axis=1)], axis=1)
+        before = gathered - per_s * 3600
+        return cls(per_s, before, gathered[:, -1], profile, held, held.rows(stream), year, passed, season)
 
     def by_reading(self, local_s: np.ndarray, s: Sequences, cycle: np.ndarray) -> np.ndarray:
         """(n,) nano-percent gathered from its sequence's first reading until each.
@@ -204,6 +221,15 @@ class Accumulated:
     def at(self, local_s: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Nano-percent gathered by bin `row` until `local_s` (local seconds since a Monday)."""
         hours = local_s // 3600
-        cell, profile = hours % WEEK_H, self.profile[row]
-        passed = self.week[profile] * (hours // WEEK_H) + self.before[profile, cell]
-        return passed + self.rate[profile, cell] * (local_s % 3600)
+        cell, profile, season = hours % WEEK_H, self.profile[row], self.season[row]
+        again, week = np.divmod(hours // WEEK_H, WEEKS)
+        inside = self.before[profile, cell] + self.rate[profile, cell] * (local_s % 3600)
+        # Rounded down twice, which never exceeds the sum rounded down: what is gathered does not fall between weeks.
+        weeks = again * self.passed[season, -1] + self.passed[season, week]
+        return _parts(self.week[profile], weeks) + _parts(inside, self.year[season, week])
+
+
+def _parts(whole: np.ndarray, thousandths: np.ndarray) -> np.ndarray:
+    """So many thousandths of the whole, rounded down; in two steps, as the product may be too large to hold."""
+    times, rest = np.divmod(thousandths, EVEN)
+    return whole * times + whole * rest // EVEN

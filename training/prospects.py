@@ -54,7 +54,9 @@ def prospects(
     """
     table = model.profiles.table
     clock = asks.clock(HORIZONS_H[-1] + 1)
-    gathered = Accumulated.of(table, asks.profile, model.accumulation.resistance, asks.streams)
+    gathered = Accumulated.of(
+        table, asks.profile, model.accumulation.resistance, model.accumulation.seasons, asks.streams, asks.sites
+    )
     found = situations_of(archive, history, asks, gathered, clock)
     skies = departures(history.weather, asks.as_of, gathered, clock) if model.reads_weather else None
     some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
