@@ -218,7 +218,7 @@ class Past:
     def expecting(self, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> Past:
         """The same with what these profiles expect."""
         s = self.cycles.sequences
-        rows = profiles.rows(self.ids, self.streams)
+        rows = profiles.rows(self.ids, self.streams, self.sites)
         gathered = Accumulated.of(profiles.table, rows, held, seasons, self.streams, self.sites)
         total = gathered.by_reading(self.local_s, s, self.cycles.cycle)
         before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)

@@ -25,6 +25,7 @@ from training.grid import LEARNED
 from training.left_alone import LeftAlone
 from training.networks import QuantileNetworks
 from training.profiles import FillRateProfiles
+from training.seasons import UNKNOWN
 from training.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -176,15 +177,18 @@ def _foreign(folder: Path, found: str) -> InputError:
 
 
 def _profiles_frame(profiles: FillRateProfiles) -> pd.DataFrame:
-    """One row for each bin (or stream) and hour of the week: rate_pct_per_h and own_weight."""
-    kinds = ["bin"] * len(profiles.bin_ids_) + ["stream"] * len(profiles.streams_)
-    names = [*profiles.bin_ids_, *profiles.streams_]
-    own = np.vstack([profiles.own_weight_, np.zeros_like(profiles.stream_rates_)])
-    evidence = np.concatenate([profiles.evidence_h_, np.zeros(len(profiles.streams_))])
+    """One row for each bin (or stream at a kind of site) and hour of the week: rate_pct_per_h and own_weight."""
+    pairs = [(stream, site) for stream in profiles.streams_ for site in profiles.sites_]
+    kinds = ["bin"] * len(profiles.bin_ids_) + ["stream"] * len(pairs)
+    names = [*profiles.bin_ids_, *(stream for stream, _ in pairs)]
+    sites = [UNKNOWN] * len(profiles.bin_ids_) + [site for _, site in pairs]
+    own = np.vstack([profiles.own_weight_, np.zeros((len(pairs), WEEK_H))])
+    evidence = np.concatenate([profiles.evidence_h_, np.zeros(len(pairs))])
     return pd.DataFrame(
         {
             "kind": pd.Series(np.repeat(kinds, WEEK_H), dtype="str"),
             "bin_id": pd.Series(np.repeat(np.array(names, dtype=object), WEEK_H), dtype="str"),
+            "site": pd.Series(np.repeat(np.array(sites, dtype=object), WEEK_H), dtype="str"),
             "hour_of_week": np.tile(np.arange(WEEK_H), len(names)),
             "rate_pct_per_h": profiles.table.ravel(),
             "own_weight": own.ravel(),
@@ -197,11 +201,13 @@ def _profiles(frame: pd.DataFrame) -> FillRateProfiles:
     profiles = FillRateProfiles()
     bins, streams = frame[frame["kind"] == "bin"], frame[frame["kind"] == "stream"]
     profiles.bin_ids_ = bins["bin_id"].to_numpy(object)[::WEEK_H]
-    profiles.streams_ = streams["bin_id"].to_numpy(object)[::WEEK_H]
+    profiles.streams_ = streams["bin_id"].drop_duplicates().to_numpy(object)
+    profiles.sites_ = streams["site"].drop_duplicates().to_numpy(object)
     profiles.rates_ = bins["rate_pct_per_h"].to_numpy().reshape(-1, WEEK_H)
     profiles.own_weight_ = bins["own_weight"].to_numpy().reshape(-1, WEEK_H)
     profiles.evidence_h_ = bins["evidence_h"].to_numpy()[::WEEK_H]
-    profiles.stream_rates_ = streams["rate_pct_per_h"].to_numpy().reshape(-1, WEEK_H)
+    shape = len(profiles.streams_), len(profiles.sites_), WEEK_H
+    profiles.kind_rates_ = streams["rate_pct_per_h"].to_numpy().reshape(shape)
     return profiles
 
 

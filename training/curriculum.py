@@ -71,7 +71,7 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
         learned = FillRateProfiles().fit(spans_x[others], rises[others])
         mine = block == fold
         nobody = np.where(stranger[mine], "", asks.bin_ids[mine])
-        asks.profile[mine] = above + learned.rows(nobody, asks.streams[mine])
+        asks.profile[mine] = above + learned.rows(nobody, asks.streams[mine], asks.sites[mine])
         tables.append(learned.table)
         above += len(learned.table)
     profiles = FillRateProfiles().fit(spans_x, rises)

@@ -18,18 +18,20 @@ EVERY = "*"  # the row of what all streams share
 
 
 class FillRateProfiles(RegressorMixin, BaseEstimator):
-    """Fill rates by hour of the local week for every bin, shrunk toward its stream by its evidence.
+    """Fill rates by hour of the local week for every bin, shrunk toward its stream and kind of site by its evidence.
 
-    A bin's rate is its stream's profile times factors of its own: one for the bin, then for the hour of day, the day
+    A kind of site bends the profiles of all streams alike: parks have their hours. A bin's rate is its stream's
+    profile, bent as at its site, times factors of its own: one for the bin, then for the hour of day, the day
     of the week and the hour of the week. Each is a ratio of points risen to points expected, to both of which `prior`
     points are added (the posterior mean of a gamma prior on a Poisson rate): a cell with little evidence stays with
-    its stream. Streams are shrunk toward the whole city likewise.
+    its stream. Streams are shrunk toward the whole city likewise, kinds of site toward the streams of their bins.
 
-    X: columns bin_id, stream, start_s (local seconds since a Monday), hours, and optionally weight and ease (see
+    X: columns bin_id, stream, start_s (local seconds since a Monday), hours, and optionally site, weight and ease (see
     `training.resistance`: what a slowed hour counts as an hour of an empty bin); y: rise, percent.
 
-    Fitted: bin_ids_, streams_ (names, first EVERY), rates_ (bins x 168) and stream_rates_ (streams x 168) in percent
-    per hour, own_weight_ (bins x 168): the share of own evidence in each rate, evidence_h_ (bins,): hours seen.
+    Fitted: bin_ids_, streams_ (names, first EVERY), sites_ (names, first UNKNOWN), rates_ (bins x 168) and
+    kind_rates_ (streams x sites x 168) in percent per hour, own_weight_ (bins x 168): the share of own evidence in
+    each rate, evidence_h_ (bins,): hours seen.
     """
 
     def __init__(
@@ -43,8 +45,11 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> FillRateProfiles:  # noqa: N803 - scikit-learn's name
         """Learn from spans of readings without an emptying: X as above, y (n,) percent risen in each."""
         bins, bin_ids = pd.factorize(X["bin_id"], sort=True)
-        table = pd.DataFrame({"bin": bins, "stream": X["stream"].to_numpy()}).drop_duplicates("bin").sort_values("bin")
-        streams, names = pd.factorize(table["stream"], sort=True)
+        first = X.iloc[np.unique(bins, return_index=True)[1]]
+        streams, names = pd.factorize(first["stream"], sort=True)
+        of_bin = pd.Index(first.get("site", np.full(len(bin_ids), UNKNOWN, dtype=object)), dtype=object)
+        sites = pd.Index([UNKNOWN, *of_bin.unique().drop(UNKNOWN, errors="ignore").sort_values()], dtype=object)
+        site = sites.get_indexer(of_bin)
         weight = X["weight"].to_numpy(dtype=float) if "weight" in X else np.ones(len(X))
         ease = X["ease"].to_numpy(dtype=float) if "ease" in X else np.ones(len(X))
         spans = Spans.of(X["start_s"].to_numpy(), X["hours"].to_numpy(dtype=float))
@@ -58,10 +63,12 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
         np.add.at(by_stream[0], streams, risen)
         np.add.at(by_stream[1], streams, seen)
         stream_rates, _ = self._shrink(by_stream[0], by_stream[1], np.broadcast_to(city, by_stream[0].shape))
-        rates, own = self._shrink(risen, seen, stream_rates[streams])
+        bent = self._bent(risen, seen, stream_rates[streams], site, len(sites))
+        rates, own = self._shrink(risen, seen, stream_rates[streams] * bent[site])
         self.bin_ids_ = np.asarray(bin_ids, dtype=object)
         self.streams_ = np.array([EVERY, *names], dtype=object)
-        self.stream_rates_ = np.vstack([city[None], stream_rates])
+        self.sites_ = sites.to_numpy(object)
+        self.kind_rates_ = np.vstack([city[None], stream_rates])[:, None] * bent
         self.rates_, self.own_weight_ = rates, own
         self.evidence_h_ = seen.sum(axis=1)
         return self
@@ -69,7 +76,7 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
     def predict(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803
         """(n,) expected rise of each span in percent; unknown bins by their stream, unknown streams by the city."""
         check_is_fitted(self, "rates_")
-        gathered = Accumulated.of(self.table, self.rows(X["bin_id"], X["stream"]))
+        gathered = Accumulated.of(self.table, self.rows(X["bin_id"], X["stream"], X.get("site")))
         start = X["start_s"].to_numpy()
         end = start + np.rint(X["hours"].to_numpy(dtype=float) * 3600).astype(np.int64)
         rows = np.arange(len(X))
@@ -77,16 +84,30 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
 
     @property
     def table(self) -> np.ndarray:
-        """(bins + streams, 168) rates in percent per hour: the bins', below them the streams'."""
-        return np.vstack([self.rates_, self.stream_rates_])
+        """(bins + streams x sites, 168) rates in percent per hour: the bins', below them each stream's at each site."""
+        return np.vstack([self.rates_, self.kind_rates_.reshape(-1, WEEK_H)])
 
     def rows(
-        self, bin_ids: pd.Series | pd.Index | np.ndarray, streams: pd.Series | pd.Index | np.ndarray
+        self,
+        bin_ids: pd.Series | pd.Index | np.ndarray,
+        streams: pd.Series | pd.Index | np.ndarray,
+        sites: pd.Series | pd.Index | np.ndarray | None = None,
     ) -> np.ndarray:
-        """(m,) rows of `table`: the bin's own, else its stream's, else the whole city's."""
+        """(m,) rows of `table`: the bin's own, else its stream's at its kind of site; what is unknown is left out."""
         own = pd.Index(self.bin_ids_).get_indexer(pd.Index(bin_ids))
         stream = np.maximum(pd.Index(self.streams_).get_indexer(pd.Index(streams)), 0)
-        return np.where(own >= 0, own, len(self.bin_ids_) + stream)
+        site = 0 if sites is None else np.maximum(pd.Index(self.sites_).get_indexer(pd.Index(sites)), 0)
+        return np.where(own >= 0, own, len(self.bin_ids_) + stream * len(self.sites_) + site)
+
+    def _bent(self, risen: np.ndarray, seen: np.ndarray, rates: np.ndarray, site: np.ndarray, sites: int) -> np.ndarray:
+        """(sites, 168) by which each kind of site multiplies the `rates` (b, 168) of its bins; 1 for the unknown."""
+        sums = [np.zeros((sites, WEEK_H)) for _ in range(3)]
+        for total, part in zip(sums, (risen, rates * seen, seen), strict=True):
+            np.add.at(total, site, part)
+        usual = np.maximum(sums[1] / np.maximum(sums[2], 1e-9), MIN_RATE)
+        bent = self._shrink(sums[0], sums[2], usual)[0] / usual
+        bent[0] = 1.0
+        return bent
 
     def _shrink(self, risen: np.ndarray, seen: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rates (k, 168) between `prior` (k, 168) and the evidence, and the weight of the evidence in each."""

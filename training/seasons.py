@@ -17,7 +17,12 @@ WEEKS = 1461  # are 28 years of 365.25 days: then all comes again
 WEEK_S = WEEK_H * 3600
 YEAR_WEEKS = WEEKS / 28
 EVEN = 1000  # thousandths: factors are whole numbers, so that what is gathered adds up exactly
-WAVE, OWN_WAVE, OWN_LEVEL, WEEK_MOOD = 0.3, 0.2, 0.3, 0.1  # how far, in logarithms, waves and bins are expected to stray from none
+WAVE, OWN_WAVE, OWN_LEVEL, WEEK_MOOD = (
+    0.3,
+    0.2,
+    0.3,
+    0.1,
+)  # how far, in logarithms, waves and bins are expected to stray from none
 LEAST_PCT = 2.0
 LUMP_PCT, MOOD = 6.0, 0.15  # what leaves the ratio of a week open: deposits come in lumps, weeks have their moods
 MOST = 5.0

@@ -67,7 +67,7 @@ def test_nothing_in_it_is_a_pickle(saved: Path) -> None:
 def test_profiles_are_a_plain_table(saved: Path) -> None:
     table = pd.read_parquet(saved / "profiles.parquet")
     assert {"bin_id", "hour_of_week", "rate_pct_per_h", "own_weight"} <= set(table.columns)
-    assert (table.groupby(["kind", "bin_id"]).size() == 168).all()
+    assert (table.groupby(["kind", "bin_id", "site"]).size() == 168).all()
     assert table["own_weight"].between(0, 1).all()
 
 

@@ -65,7 +65,7 @@ def test_an_unknown_bin_has_its_streams_week_and_an_unknown_stream_the_citys() -
     )
     assert profiles.streams_.tolist() == [EVERY, "glass", "paper"]
     np.testing.assert_allclose(rates_of(profiles, "nobody", "paper"), DAY, rtol=0.35, atol=0.3)
-    np.testing.assert_array_equal(rates_of(profiles, "nobody", "batteries"), profiles.stream_rates_[0])
+    np.testing.assert_array_equal(rates_of(profiles, "nobody", "batteries"), profiles.kind_rates_[0, 0])
 
 
 def test_long_spans_are_told_apart_by_what_short_ones_showed() -> None:
