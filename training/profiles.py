@@ -59,11 +59,13 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
             risen, seen = spans.allot(np.asarray(y, dtype=float), weight, ease, shape, bins, len(bin_ids))
             city = _profile(risen.sum(axis=0), seen.sum(axis=0))
             shape = city
-        by_stream = np.zeros((len(names), WEEK_H)), np.zeros((len(names), WEEK_H))
-        np.add.at(by_stream[0], streams, risen)
-        np.add.at(by_stream[1], streams, seen)
-        stream_rates, _ = self._shrink(by_stream[0], by_stream[1], np.broadcast_to(city, by_stream[0].shape))
-        bent = self._bent(risen, seen, stream_rates[streams], site, len(sites))
+        bent = np.ones((len(sites), WEEK_H))
+        for _ in range(3):  # a stream may stand mostly at sites of one kind: each is told apart from the other
+            by_stream = np.zeros((2, len(names), WEEK_H))
+            np.add.at(by_stream[0], streams, risen)
+            np.add.at(by_stream[1], streams, seen * bent[site])
+            stream_rates, _ = self._shrink(by_stream[0], by_stream[1], np.broadcast_to(city, by_stream[0].shape))
+            bent = self._bent(risen, seen, stream_rates[streams], site, len(sites))
         rates, own = self._shrink(risen, seen, stream_rates[streams] * bent[site])
         self.bin_ids_ = np.asarray(bin_ids, dtype=object)
         self.streams_ = np.array([EVERY, *names], dtype=object)

@@ -79,14 +79,13 @@ class Seasons:
 
     def years(self, stream: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(u, WEEKS) thousandths by which rates are multiplied in each week, and (m,) which row each bin has."""
-        kinds = pd.MultiIndex.from_arrays([np.asarray(stream, dtype=object), np.asarray(site, dtype=object)])
-        row, pairs = pd.factorize(kinds)
-        nothing = np.zeros(2)
-        both = [self.streams.get(one, nothing) + self.sites.get(two, nothing) for one, two in pairs]
-        wave = np.array(both).reshape(-1, 2)
+        groups = (self.streams, stream), (self.sites, site)
+        code = [pd.Index(list(waves), dtype=object).get_indexer(pd.Index(names)) + 1 for waves, names in groups]
+        waves = [np.array([np.zeros(2), *waves.values()]) for waves, _ in groups]
+        both = (waves[0][:, None] + waves[1]).reshape(-1, 2)
         angle = _angle(np.arange(WEEKS))
-        log = wave[:, :1] * np.cos(angle) + wave[:, 1:] * np.sin(angle)
-        return np.rint(EVEN * np.exp(log)).astype(np.int64), row
+        log = both[:, :1] * np.cos(angle) + both[:, 1:] * np.sin(angle)
+        return np.rint(EVEN * np.exp(log)).astype(np.int64), code[0] * len(waves[1]) + code[1]
 
     def factor(self, spans: pd.DataFrame) -> np.ndarray:
         """(k,) what rates are multiplied by in the week of each span (stream, site, start_s)."""

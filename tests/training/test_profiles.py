@@ -14,6 +14,7 @@ from data.sequences import microsecond
 from training import examples
 from training.calendar import WEEK_H
 from training.profiles import EVERY, MIN_RATE, NANO, Accumulated, FillRateProfiles, Spans
+from training.seasons import UNKNOWN
 
 MONDAY_S = 2870 * WEEK_H * 3600  # some Monday, in local seconds since the first one
 DAY = np.where((np.arange(WEEK_H) % 24 >= 8) & (np.arange(WEEK_H) % 24 < 20), 1.6, 0.2)
@@ -88,6 +89,34 @@ def test_the_prediction_is_the_rate_over_the_span() -> None:
     week = np.tile(rates, 2)
     expected = [rates.sum(), (rates[0] + rates[1]) / 2, week[100:200].sum()]
     np.testing.assert_allclose(profiles.predict(asked), expected, rtol=1e-4)
+
+
+def test_an_unknown_bin_has_the_hours_of_its_kind_of_site_at_the_rate_of_its_stream() -> None:
+    profiles = fitted(
+        *(spans(f"p{k}", 2 * WEEKEND, 20, "paper").assign(site="park") for k in range(3)),
+        *(spans(f"s{k}", 2 * DAY, 20, "paper").assign(site="street") for k in range(3)),
+        *(spans(f"g{k}", DAY, 20, "glass").assign(site="street") for k in range(3)),
+    )
+
+    def rates(stream: str, site: str) -> np.ndarray:
+        told = (np.array([name], dtype=object) for name in ("nobody", stream, site))
+        return profiles.table[profiles.rows(*told)[0]]
+
+    assert profiles.sites_.tolist() == [UNKNOWN, "park", "street"]
+    weekend = np.arange(WEEK_H) >= 5 * 24
+    parks, streets = rates("glass", "park"), rates("glass", "street")  # no glass bin ever stood in a park
+    assert parks[weekend].mean() / parks[~weekend].mean() > 2.5
+    assert streets[weekend].mean() / streets[~weekend].mean() < 1.3
+    assert rates("paper", "street").mean() / streets.mean() == pytest.approx(2.0, rel=0.25)
+    np.testing.assert_array_equal(rates("paper", "square"), rates("paper", UNKNOWN))
+
+
+def test_noise_does_not_make_a_bin_faster() -> None:
+    """Readings that go up and down by several points, of a bin that gathers a tenth of a point an hour."""
+    rng = np.random.default_rng(0)
+    quiet = spans("a", np.full(WEEK_H, 0.1), 20)
+    quiet["rise"] += np.diff(rng.normal(0, 3, len(quiet) + 1))
+    assert fitted(quiet).rates_.sum() == pytest.approx(0.1 * WEEK_H, rel=0.1)
 
 
 @settings(deadline=None)
