@@ -106,7 +106,7 @@ def _told_apart(
     for _ in range(PASSES):
         profiles = FillRateProfiles().fit(part, risen)
         expected, factor = profiles.predict(part), seasons.factor(part)
-        levels, streams = _levels(part, profiles, held, seasons), part["stream"].to_numpy(object)
+        levels, streams = _levels(part, profiles, held, seasons), part["stream"]
         held = Resistance.learn(levels, risen, expected * factor, streams)
         seasons = Seasons.learn(part, risen, expected * held.at(levels, held.rows(streams)))
         part = _eased(part, profiles, held, seasons)
@@ -118,11 +118,11 @@ def _levels(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance,
     told, hours = spans_x["level"].to_numpy(float), spans_x["prior_h"].to_numpy(float)
     start_s = spans_x["start_s"].to_numpy() - np.rint(hours * 3600).astype(np.int64)
     since = profiles.predict(spans_x.assign(hours=hours, start_s=start_s)) * seasons.factor(spans_x)
-    return told + since * held.at(told, held.rows(spans_x["stream"].to_numpy(object)))
+    return told + since * held.at(told, held.rows(spans_x["stream"]))
 
 
 def _eased(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> pd.DataFrame:
-    row = held.rows(spans_x["stream"].to_numpy(object))
+    row = held.rows(spans_x["stream"])
     ease = held.at(_levels(spans_x, profiles, held, seasons), row)
     return spans_x.assign(held=ease, ease=ease * seasons.factor(spans_x))
 

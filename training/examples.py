@@ -100,14 +100,18 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
         hours = np.bincount(s.seq[ok], weights=step[ok] / HOUR_US, minlength=len(s))
         risen = np.bincount(s.seq[ok], weights=(s.fill - before)[ok] / MILLI, minlength=len(s))
         ok &= ~unexplained(s, 24 * np.maximum(risen, 0) / np.maximum(hours, 1.0))
+    names = "bin_id", "stream", "site"
     if not ok.any():
-        names = "bin_id", "stream", "site", "start_s", "hours", "measured", "level", "prior_h"
-        return pd.DataFrame({name: [] for name in names}), np.zeros(0)
+        nothing = *names, "start_s", "hours", "measured", "level", "prior_h"
+        return pd.DataFrame({name: [] for name in nothing}), np.zeros(0)
+    columns = [
+        pd.Categorical(texts) for texts in (ids, streams, sites)
+    ]  # as text, millions of rows are slow to look up
     clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
     local = clock.local_s(s.measured, s.seq) - step // 1_000_000
     frame = pd.DataFrame(
         {
-            "bin_id": ids[s.seq[ok]], "stream": streams[s.seq[ok]], "site": sites[s.seq[ok]], "start_s": local[ok],
+            **{name: column.take(s.seq[ok]) for name, column in zip(names, columns, strict=True)}, "start_s": local[ok],
             "hours": step[ok] / HOUR_US, "measured": s.measured[ok], "level": level[ok],
             "prior_h": np.where(second, s.lag(step, 1, 0), 0)[ok] / HOUR_US,
         }

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from training.examples import Examples
 
 METHOD = (
-    "Each bin has a fill rate for every hour of its local week, shrunk toward its stream by its evidence.",
+    "Each bin has a fill rate for every hour of its local week, shrunk toward its stream's and kind of site's, by its"
+    " evidence; both have a yearly wave.",
     "The level now is the isotonic fit over the readings of the current fill cycle, lone spikes set aside.",
     "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
     "LightGBM boosters and small neural networks give 13 quantiles of the rise at horizons up to 72 hours.",

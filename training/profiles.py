@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from data.sequences import Sequences
 from training.calendar import WEEK_H
+from training.lookup import Names, first_rows, places
 from training.resistance import Resistance, standing
-from training.seasons import EVEN, UNKNOWN, WEEKS, Seasons
+from training.seasons import EVEN, HALVED, UNKNOWN, WEEKS, Seasons
 
 NANO = 1e9
 MIN_RATE = 1e-4  # percent per hour: a bin whose level never rose still may
@@ -45,9 +46,9 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> FillRateProfiles:  # noqa: N803 - scikit-learn's name
         """Learn from spans of readings without an emptying: X as above, y (n,) percent risen in each."""
         bins, bin_ids = pd.factorize(X["bin_id"], sort=True)
-        first = X.iloc[np.unique(bins, return_index=True)[1]]
-        streams, names = pd.factorize(first["stream"], sort=True)
-        of_bin = pd.Index(first.get("site", np.full(len(bin_ids), UNKNOWN, dtype=object)), dtype=object)
+        first = X.iloc[first_rows(bins)]
+        streams, names = pd.factorize(np.asarray(first["stream"], dtype=object), sort=True)
+        of_bin = pd.Index(np.asarray(first.get("site", [UNKNOWN] * len(bin_ids)), dtype=object))
         sites = pd.Index([UNKNOWN, *of_bin.unique().drop(UNKNOWN, errors="ignore").sort_values()], dtype=object)
         site = sites.get_indexer(of_bin)
         weight = X["weight"].to_numpy(dtype=float) if "weight" in X else np.ones(len(X))
@@ -89,16 +90,11 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
         """(bins + streams x sites, 168) rates in percent per hour: the bins', below them each stream's at each site."""
         return np.vstack([self.rates_, self.kind_rates_.reshape(-1, WEEK_H)])
 
-    def rows(
-        self,
-        bin_ids: pd.Series | pd.Index | np.ndarray,
-        streams: pd.Series | pd.Index | np.ndarray,
-        sites: pd.Series | pd.Index | np.ndarray | None = None,
-    ) -> np.ndarray:
+    def rows(self, bin_ids: Names, streams: Names, sites: Names | None = None) -> np.ndarray:
         """(m,) rows of `table`: the bin's own, else its stream's at its kind of site; what is unknown is left out."""
-        own = pd.Index(self.bin_ids_).get_indexer(pd.Index(bin_ids))
-        stream = np.maximum(pd.Index(self.streams_).get_indexer(pd.Index(streams)), 0)
-        site = 0 if sites is None else np.maximum(pd.Index(self.sites_).get_indexer(pd.Index(sites)), 0)
+        own = places(bin_ids, pd.Index(self.bin_ids_))
+        stream = np.maximum(places(streams, pd.Index(self.streams_)), 0)
+        site = 0 if sites is None else np.maximum(places(sites, pd.Index(self.sites_)), 0)
         return np.where(own >= 0, own, len(self.bin_ids_) + stream * len(self.sites_) + site)
 
     def _bent(self, risen: np.ndarray, seen: np.ndarray, rates: np.ndarray, site: np.ndarray, sites: int) -> np.ndarray:
@@ -187,8 +183,8 @@ class Accumulated:
 
     rate (k, 168) nano-percent per second; before (k, 168) gathered from the week's begin to each of its hours;
     week (k,) gathered in a week; profile (m,) the profile of each bin, 0 to k - 1; held: how bins fill the slower the
-    fuller they are; kind (m,) the row of its ease for each bin; year (u, WEEKS) thousandths by which rates are
-    multiplied in each of WEEKS weeks, passed (u, WEEKS + 1) their sum until it begins, season (m,) the row of each bin
+    fuller they are; kind (m,) the row of its ease for each bin; year (u, WEEKS) by which rates are multiplied in
+    each of WEEKS weeks, 1/EVEN, passed (u, WEEKS + 1) their sum until it begins, season (m,) the row of each bin
     """
 
     rate: np.ndarray
@@ -252,7 +248,6 @@ class Accumulated:
         return _parts(self.week[profile], weeks) + _parts(inside, self.year[season, week])
 
 
-def _parts(whole: np.ndarray, thousandths: np.ndarray) -> np.ndarray:
-    """So many thousandths of the whole, rounded down; in two steps, as the product may be too large to hold."""
-    times, rest = np.divmod(thousandths, EVEN)
-    return whole * times + whole * rest // EVEN
+def _parts(whole: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """So many 1/EVEN of the whole, rounded down; in two steps, as the product may be too large to hold."""
+    return whole * (parts >> HALVED) + (whole * (parts & EVEN - 1) >> HALVED)

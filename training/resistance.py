@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from data.sequences import MILLI, Sequences
+from training.lookup import Names, places
 
 LEVELS_PCT = np.array([0.0, 20.0, 40.0, 60.0, 70.0, 80.0, 85.0, 90.0, 95.0])
 PRIOR_PCT = 200.0
@@ -33,13 +34,13 @@ class Resistance:
         return cls((), np.ones((1, len(LEVELS_PCT))))
 
     @classmethod
-    def learn(cls, level: np.ndarray, risen: np.ndarray, expected: np.ndarray, stream: np.ndarray) -> Resistance:
+    def learn(cls, level: np.ndarray, risen: np.ndarray, expected: np.ndarray, stream: Names) -> Resistance:
         """From spans (k,) with the level before them, points risen and expected, and the stream.
 
         Ease is 1 in the mean below 60%. All are shrunk toward 1, as if by PRIOR_PCT points expected.
         """
         band = np.clip(np.searchsorted(LEVELS_PCT, level, side="right") - 1, 0, len(LEVELS_PCT) - 2)
-        code, names = pd.factorize(pd.Series(stream, dtype=object), sort=True)
+        code, names = pd.factorize(stream, sort=True)
         shape = (len(names), len(LEVELS_PCT) - 1)
         key = code * shape[1] + band
         sums = [np.bincount(key, weights=w, minlength=shape[0] * shape[1]).reshape(shape) for w in (risen, expected)]
@@ -49,9 +50,9 @@ class Resistance:
         ease = np.clip(np.vstack([everyone[None], own]), SLOWEST, FASTEST)
         return cls(tuple(str(n) for n in names), np.hstack([ease, ease[:, -1:]]))
 
-    def rows(self, stream: np.ndarray) -> np.ndarray:
+    def rows(self, stream: Names) -> np.ndarray:
         """(k,) the row of `ease` for each stream (k,)."""
-        return pd.Index(self.streams).get_indexer(pd.Index(stream)) + 1
+        return places(stream, pd.Index(self.streams, dtype=object)) + 1
 
     def at(self, level: np.ndarray, row: np.ndarray) -> np.ndarray:
         """(k,) the ease at `level` (k,) percent, of the `row` (k,) of each."""

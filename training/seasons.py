@@ -12,11 +12,13 @@ from scipy import sparse
 from sklearn.linear_model import PoissonRegressor
 
 from training.calendar import WEEK_H
+from training.lookup import Names, first_rows, places
 
 WEEKS = 1461  # are 28 years of 365.25 days: then all comes again
 WEEK_S = WEEK_H * 3600
 YEAR_WEEKS = WEEKS / 28
-EVEN = 1000  # thousandths: factors are whole numbers, so that what is gathered adds up exactly
+HALVED = 10  # times: factors are whole numbers of 1/1024, so that what is gathered adds up exactly
+EVEN = 1 << HALVED
 WAVE, OWN_WAVE, OWN_LEVEL, WEEK_MOOD = (
     0.3,
     0.2,
@@ -51,8 +53,8 @@ class Seasons:
         A Poisson regression on bins' weeks, all waves drawn toward none (ridge). Bins have waves and levels of their
         own in it, which are then forgotten: what one bin does is drift, only what many do together is a season.
         """
-        bins, ids = pd.factorize(spans["bin_id"])
-        cell, of_cell = np.unique(bins * WEEKS + week_of(spans["start_s"].to_numpy()), return_inverse=True)
+        of_bin, ids = pd.factorize(spans["bin_id"])
+        of_cell, cell = pd.factorize(of_bin * WEEKS + week_of(spans["start_s"].to_numpy()))
         sums = [np.bincount(of_cell, weights=values, minlength=len(cell)) for values in (risen, expected)]
         used = np.flatnonzero(sums[1] > LEAST_PCT)
         if not len(used):
@@ -60,7 +62,7 @@ class Seasons:
         up, hope = sums[0][used], sums[1][used]
         bins, week = np.divmod(cell[used], WEEKS)
         angle = _angle(week)
-        known = spans.drop_duplicates("bin_id").set_index("bin_id").loc[ids]
+        known = spans.iloc[first_rows(of_bin)].astype({"stream": object, "site": object})
         groups = [pd.factorize(known[name].replace(UNKNOWN, None), sort=True) for name in ("stream", "site")]
         designs = [_design(code[bins], angle, len(names), WAVE) for code, names in groups]
         designs.append(_design(bins, angle, len(ids), OWN_WAVE))
@@ -77,10 +79,10 @@ class Seasons:
             first += 2 * len(names)
         return cls(*waves)
 
-    def years(self, stream: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(u, WEEKS) thousandths by which rates are multiplied in each week, and (m,) which row each bin has."""
+    def years(self, stream: Names, site: Names) -> tuple[np.ndarray, np.ndarray]:
+        """(u, WEEKS) by which rates are multiplied in each week, 1/EVEN, and (m,) which row each bin has."""
         groups = (self.streams, stream), (self.sites, site)
-        code = [pd.Index(list(waves), dtype=object).get_indexer(pd.Index(names)) + 1 for waves, names in groups]
+        code = [places(names, pd.Index(list(waves), dtype=object)) + 1 for waves, names in groups]
         waves = [np.array([np.zeros(2), *waves.values()]) for waves, _ in groups]
         both = (waves[0][:, None] + waves[1]).reshape(-1, 2)
         angle = _angle(np.arange(WEEKS))
@@ -89,7 +91,7 @@ class Seasons:
 
     def factor(self, spans: pd.DataFrame) -> np.ndarray:
         """(k,) what rates are multiplied by in the week of each span (stream, site, start_s)."""
-        year, row = self.years(spans["stream"].to_numpy(object), spans["site"].to_numpy(object))
+        year, row = self.years(spans["stream"], spans["site"])
         return year[row, week_of(spans["start_s"].to_numpy())] / EVEN
 
     def to_json(self) -> dict[str, Any]:
