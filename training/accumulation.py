@@ -71,7 +71,7 @@ class Accumulation:
         """From what bins gathered in the week after moments of the past, emptied or not: nothing is selected.
 
         The rises of all fill cycles of the week count, but for spans that begin at the rim, and are held against the
-        rise expected in the same spans by profiles that knew only what came before the `middle` of the history: with
+        rise expected in the same spans by profiles that knew only what came before the `split` of the history: with
         seasons, a profile of both sides is nearer than any forecast's can be, and the recent pace seems to tell less.
         """
         key = pd.DataFrame({"bin": examples.bin_ids, "as_of": examples.as_of})
@@ -81,7 +81,7 @@ class Accumulation:
         past = Past.of(history, until, lesson.profiles, lesson.resistance, lesson.seasons)
         drift_new = _spread_of_strangers(past, some)
         earlier = past.expecting(lesson.earlier, lesson.resistance, lesson.earlier_seasons)
-        some = some.take(np.flatnonzero((some.as_of >= lesson.middle) & np.isin(some.bin_ids, lesson.earlier.bin_ids_)))
+        some = some.take(np.flatnonzero((some.as_of >= lesson.split) & np.isin(some.bin_ids, lesson.earlier.bin_ids_)))
         risen, expected, per_day = earlier.after(some.bin_ids, some.as_of)
         columns = {name: some.features.column(name) for name in ("rough_672h", "step_h")}
         columns |= {"bin": np.zeros(len(risen)), "profile_pct_per_day": per_day}

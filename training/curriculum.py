@@ -31,7 +31,7 @@ class Curriculum:
     profiles   learned from everything
     asks       random bins and moments; each uses a profile that was learned from other blocks of time
     table (k, 168)  those profiles' rates, percent per hour
-    earlier    profiles of what was measured before `middle`, microseconds, with `earlier_seasons`
+    earlier    profiles of what was measured before `split`, microseconds, with `earlier_seasons`
     resistance how much slower bins fill the fuller they are; profiles are of empty bins
     seasons    how rates go up and down with the year; profiles are of a year without
     """
@@ -43,7 +43,7 @@ class Curriculum:
     earlier_seasons: Seasons
     resistance: Resistance
     seasons: Seasons
-    middle: int
+    split: int
 
 
 def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np.random.Generator) -> Curriculum:
@@ -76,8 +76,8 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
         above += len(learned.table)
     profiles = FillRateProfiles().fit(spans_x, rises)
     asks.code[:] = np.where(stranger, -1, pd.Index(profiles.bin_ids_).get_indexer(pd.Index(asks.bin_ids)))
-    middle = int(blocks[0] + (blocks[-1] - blocks[0]) * KNOWN_SHARE)
-    before = spans_x["measured"].to_numpy() < middle
+    split = int(blocks[0] + (blocks[-1] - blocks[0]) * KNOWN_SHARE)
+    before = spans_x["measured"].to_numpy() < split
     earlier, earlier_seasons = profiles, seasons
     if before.any():
         past = spans_x[before].assign(ease=spans_x["held"][before])
@@ -85,7 +85,7 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
         earlier_seasons = Seasons.learn(past, rises[before], even.predict(past) * past["ease"])
         past["ease"] *= earlier_seasons.factor(past)
         earlier = FillRateProfiles().fit(past, rises[before])
-    return Curriculum(profiles, asks, np.vstack(tables), earlier, earlier_seasons, resistance, seasons, middle)
+    return Curriculum(profiles, asks, np.vstack(tables), earlier, earlier_seasons, resistance, seasons, split)
 
 
 def _told_apart(

@@ -19,15 +19,11 @@ WEEK_S = WEEK_H * 3600
 YEAR_WEEKS = WEEKS / 28
 HALVED = 10  # times: factors are whole numbers of 1/1024, so that what is gathered adds up exactly
 EVEN = 1 << HALVED
-WAVE, OWN_WAVE, OWN_LEVEL, WEEK_MOOD = (
-    0.3,
-    0.2,
-    0.3,
-    0.1,
-)  # how far, in logarithms, waves and bins are expected to stray from none
-LEAST_PCT = 2.0
-LUMP_PCT, MOOD = 6.0, 0.15  # what leaves the ratio of a week open: deposits come in lumps, weeks have their moods
-MOST = 5.0
+WAVE = 0.3  # how far, in logarithms, the waves of streams and sites are expected to stray from none,
+OWN_WAVE, OWN_LEVEL = 0.2, 0.3  # those of single bins, and their levels from what was expected,
+WEEK_MOOD = 0.1  # and weeks of the whole city
+LUMP_PCT, OWN_MOOD = 6.0, 0.15  # what leaves a bin's week open: deposits come in lumps, and days have their moods
+LEAST_PCT, MOST = 2.0, 5.0  # points expected, and times as many risen, that still tell something
 UNKNOWN = ""  # a site of no kind that is known
 
 
@@ -68,7 +64,7 @@ class Seasons:
         designs.append(_design(bins, angle, len(ids), OWN_WAVE))
         designs.append(_columns(bins, np.full(len(bins), OWN_LEVEL), len(ids)))
         designs.append(_columns(week, np.full(len(week), WEEK_MOOD), WEEKS))
-        weight = 1 / (LUMP_PCT / hope + MOOD**2)
+        weight = 1 / (LUMP_PCT / hope + OWN_MOOD**2)
         fit = PoissonRegressor(alpha=1 / weight.sum(), fit_intercept=False, max_iter=500, tol=1e-5)
         fit.fit(sparse.hstack(designs, format="csr"), np.clip(up / hope, 0, MOST), sample_weight=weight)
         waves: list[dict[str, np.ndarray]] = []
