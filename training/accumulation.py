@@ -20,9 +20,10 @@ from training.calendar import Clock
 from training.curriculum import Curriculum
 from training.examples import Examples
 from training.grid import NEAR_H, NORMAL
+from training.lookup import UNKNOWN
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.resistance import Resistance
-from training.seasons import UNKNOWN, Seasons
+from training.seasons import Seasons
 from training.situations import PRIOR_PCT
 
 AHEAD_H = (48.0, 168.0)

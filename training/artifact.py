@@ -23,9 +23,9 @@ from training.ensemble import Ensemble
 from training.features import feature_names
 from training.grid import LEARNED
 from training.left_alone import LeftAlone
+from training.lookup import UNKNOWN
 from training.networks import QuantileNetworks
 from training.profiles import FillRateProfiles
-from training.seasons import UNKNOWN
 from training.settings import ModelSettings
 
 if TYPE_CHECKING:

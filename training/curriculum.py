@@ -10,9 +10,10 @@ from data.errors import InputError
 from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, search
 from training.examples import Asks, spans
+from training.lookup import UNKNOWN
 from training.profiles import FillRateProfiles
 from training.resistance import Resistance
-from training.seasons import UNKNOWN, Seasons
+from training.seasons import Seasons
 from training.settings import ModelSettings
 
 SETTLE_H = 72.0  # no question in a bin's first three days

@@ -19,9 +19,10 @@ from training.calendar import Clock
 from training.departures import KINDS, departures
 from training.features import Features, horizon_features
 from training.labels import TOLERANCE_H, label, levels
+from training.lookup import UNKNOWN
 from training.profiles import Accumulated
 from training.resistance import Resistance, standing
-from training.seasons import UNKNOWN, Seasons
+from training.seasons import Seasons
 from training.situations import Situations, describe
 
 LONGEST_SPAN_H = 72.0
@@ -74,7 +75,7 @@ def chunks(archive: Archive, asks: Asks) -> list[slice]:
 
 
 def situations_of(archive: Archive, history: History, asks: Asks, gathered: Accumulated, clock: Clock) -> Situations:
-    """The situations of all asks (see `describe`), with profiles from `table` (k, 168)."""
+    """The situations of all asks (see `describe`); `gathered` holds their own profiles."""
     return describe(archive, history, asks.bin_ids, asks.as_of, gathered, clock, asks.heard_by)
 
 

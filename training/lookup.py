@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+UNKNOWN = ""  # the name of what has none, such as a kind of site
 Names = np.ndarray | pd.Series | pd.Index
 
 

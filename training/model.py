@@ -22,11 +22,11 @@ from training.examples import Asks, Examples, chunks, learn_examples
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEVELS, MEDIAN, NEAR_H
 from training.left_alone import LeftAlone
+from training.lookup import UNKNOWN
 from training.model_card import fitted_card
 from training.practice import known_by
 from training.profiles import FillRateProfiles
 from training.prospects import prospects
-from training.seasons import UNKNOWN
 from training.settings import ModelSettings
 from training.situations import Situations
 

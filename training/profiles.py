@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from data.sequences import Sequences
 from training.calendar import WEEK_H
-from training.lookup import Names, first_rows, places
+from training.lookup import UNKNOWN, Names, first_rows, places
 from training.resistance import Resistance, standing
-from training.seasons import EVEN, HALVED, UNKNOWN, WEEKS, Seasons
+from training.seasons import BITS, EVEN, WEEKS, Seasons
 
 NANO = 1e9
 MIN_RATE = 1e-4  # percent per hour: a bin whose level never rose still may
@@ -250,4 +250,4 @@ class Accumulated:
 
 def _parts(whole: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """So many 1/EVEN of the whole, rounded down; in two steps, as the product may be too large to hold."""
-    return whole * (parts >> HALVED) + (whole * (parts & EVEN - 1) >> HALVED)
+    return whole * (parts >> BITS) + (whole * (parts & EVEN - 1) >> BITS)

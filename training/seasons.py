@@ -12,19 +12,18 @@ from scipy import sparse
 from sklearn.linear_model import PoissonRegressor
 
 from training.calendar import WEEK_H
-from training.lookup import Names, first_rows, places
+from training.lookup import UNKNOWN, Names, first_rows, places
 
 WEEKS = 1461  # are 28 years of 365.25 days: then all comes again
 WEEK_S = WEEK_H * 3600
 YEAR_WEEKS = WEEKS / 28
-HALVED = 10  # times: factors are whole numbers of 1/1024, so that what is gathered adds up exactly
-EVEN = 1 << HALVED
+BITS = 10  # factors are whole numbers of 1/1024, so that what is gathered adds up exactly
+EVEN = 1 << BITS
 WAVE = 0.3  # how far, in logarithms, the waves of streams and sites are expected to stray from none,
 OWN_WAVE, OWN_LEVEL = 0.2, 0.3  # those of single bins, and their levels from what was expected,
 WEEK_MOOD = 0.1  # and weeks of the whole city
 LUMP_PCT, OWN_MOOD = 6.0, 0.15  # what leaves a bin's week open: deposits come in lumps, and days have their moods
 LEAST_PCT, MOST = 2.0, 5.0  # points expected, and times as many risen, that still tell something
-UNKNOWN = ""  # a site of no kind that is known
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from data.readings import Readings
 from data.sequences import microsecond
 from training import examples
 from training.calendar import WEEK_H
+from training.lookup import UNKNOWN
 from training.profiles import EVERY, MIN_RATE, NANO, Accumulated, FillRateProfiles, Spans
-from training.seasons import UNKNOWN
 
 MONDAY_S = 2870 * WEEK_H * 3600  # some Monday, in local seconds since the first one
 DAY = np.where((np.arange(WEEK_H) % 24 >= 8) & (np.arange(WEEK_H) % 24 < 20), 1.6, 0.2)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.calendar import WEEK_H
+from training.lookup import UNKNOWN
 from training.profiles import NANO, Accumulated
-from training.seasons import EVEN, UNKNOWN, WEEKS, YEAR_WEEKS, Seasons
+from training.seasons import EVEN, WEEKS, YEAR_WEEKS, Seasons
 
 WEEK_S = WEEK_H * 3600
 JANUARY = 2870  # weeks since Monday 1969-12-29: a Monday in January 2025
