@@ -19,6 +19,7 @@ from training.boosters import QuantileBoosters
 from training.calendar import WEEK_H
 from training.calibration import Calibration
 from training.elasticities import Elasticities
+from training.emptied_since import EmptiedSince
 from training.ensemble import Ensemble
 from training.features import feature_names
 from training.grid import LEARNED
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
+EMPTIED_SINCE = "boosters/emptied-since.txt"
 NETWORKS, BRIEF = "networks", "networks-brief"
 
 
 def save(model: FillModel, folder: Path) -> None:
-    """Write a model as a folder: model.json, profiles.parquet, boosters/, networks/, networks-brief/; all or nothing.
+    """Write a model as a folder, all or nothing: model.json, profiles.parquet, boosters, networks.
 
+    They are in boosters/ (one a quantile, and one of emptyings where there is one), networks/ and networks-brief/.
     Replaces a model that lies there; raises InputError if something else does.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
@@ -52,6 +55,8 @@ def save(model: FillModel, folder: Path) -> None:
         (draft / "boosters").mkdir(parents=True)
         for level, booster in zip(LEARNED, model.ensemble.boosters.boosters, strict=True):
             booster.save_model(draft / _booster(level))
+        if model.emptied_since.booster is not None:
+            model.emptied_since.booster.save_model(draft / EMPTIED_SINCE)
         for kind, networks in ((NETWORKS, model.ensemble.networks), (BRIEF, model.ensemble.brief)):
             for name, array in networks.arrays().items():
                 path = draft / kind / f"{name}.npy"
@@ -105,6 +110,11 @@ def load(folder: Path) -> FillModel:
             feature_names=features,
             accumulation=Accumulation.from_json(described["accumulation"]),
             left_alone=LeftAlone.from_json(described["left_alone"]),
+            emptied_since=EmptiedSince(
+                lgb.Booster(model_str=_whole(folder, EMPTIED_SINCE, digests).decode())
+                if EMPTIED_SINCE in digests
+                else None
+            ),
             card=described["card"],
             elasticities=Elasticities.from_json(described["elasticities"]) if "elasticities" in described else None,
         )

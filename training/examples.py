@@ -138,9 +138,8 @@ class Examples:
 
     def take(self, rows: np.ndarray) -> Examples:
         """Only these rows."""
-        features = Features(self.features.names, self.features.matrix[rows], self.features.level[rows])
         return Examples(
-            features, self.rise[rows], self.stream[rows], self.horizon_h[rows], self.as_of[rows],
+            self.features.take(rows), self.rise[rows], self.stream[rows], self.horizon_h[rows], self.as_of[rows],
             self.bin_ids[rows], self.weather[rows],
         )  # fmt: skip
 

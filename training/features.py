@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from training.calendar import WEEK_H, Clock
 from training.profiles import NANO, Accumulated
 from training.resistance import Resistance
 from training.situations import Situations, describe
+from training.visits import WEEKS, Visits, mean_known
 
 HORIZON_NAMES = (
     "horizon_h",
@@ -22,9 +24,13 @@ HORIZON_NAMES = (
     "at_weekday",
     "holidays",
     "at_holiday",
+    "visited",
+    *(f"visited_{week}w" for week in range(1, WEEKS + 1)),
+    "since_visit_h",
+    "refilled_pct",
 )
-
-
+VISITED = tuple(name for name in HORIZON_NAMES if name.startswith("visited"))
+SINCE_VISIT = ("since_visit_h", "refilled_pct")
 EXPECTED = ("expected_pct", "expected_pace_pct", "projected_pct")
 MOST_PCT = 130.0
 
@@ -54,6 +60,22 @@ class Features:
         matrix[:, paced] = np.maximum(matrix[:, paced] + more, 0)
         matrix[:, projected] = np.minimum(held.onward(self.level, matrix[:, paced], kind), MOST_PCT)
         return replace(self, matrix=matrix)
+
+    def visited(self) -> np.ndarray:
+        """(k,) bool: rows in whose hours the bin was emptied in a week before."""
+        return np.nan_to_num(self.column("visited")) > 0
+
+    def unvisited(self) -> Features:
+        """The same as if the bin had never been emptied in these hours."""
+        matrix = self.matrix.copy()
+        for names, value in ((VISITED, 0.0), (SINCE_VISIT, np.nan)):
+            columns = [self.names.index(name) for name in names]
+            matrix[:, columns] = np.where(np.isnan(matrix[:, columns]), np.nan, value)
+        return replace(self, matrix=matrix)
+
+    def take(self, rows: np.ndarray) -> Features:
+        """Only these rows."""
+        return Features(self.names, self.matrix[rows], self.level[rows])
 
     def column(self, name: str) -> np.ndarray:
         """(k,) one column."""
@@ -93,6 +115,10 @@ def horizon_features(
     expected = np.maximum(then - gathered.at(reading, np.arange(len(as_of)))[row], 0) / NANO
     pace = situations.pace[row]
     level = situations.level[row]
+
+    def since(moment: np.ndarray) -> np.ndarray:
+        return (then - gathered.at(moment, row)) / NANO * pace
+
     projected = gathered.held.onward(level, expected * pace, gathered.kind[row])
     day_at, day_now = local_at // 86400, (local_now // 86400)[row]
     first, last = np.searchsorted(holidays, day_now), np.searchsorted(holidays, day_at, side="right")
@@ -108,6 +134,23 @@ def horizon_features(
             day_at % 7,
             last - first,
             np.isin(day_at, holidays),
+            *_usual(situations.visits, reading[row], local_at, row, since),
         ]
     )
     return Features((*situations.columns, "stream", "bin", *HORIZON_NAMES), np.hstack([own[row], asked]), level)
+
+
+def _usual(
+    visits: Visits, begin: np.ndarray, end: np.ndarray, row: np.ndarray, gathered: Callable[[np.ndarray], np.ndarray]
+) -> list[np.ndarray]:
+    """What happened between `begin` and `end` (k,), local seconds, in the weeks before: seven columns (k,).
+
+    Share of the weeks in which bins `row` (k,) were emptied in these hours, and each week's; where one was, hours from
+    the usual moment to `end`, and what is `gathered` from that moment on.
+    """
+    weekly = visits.weekly(begin, end, row)
+    visited = mean_known(weekly)
+    moment = visits.usual(begin, end, row)
+    some = np.nan_to_num(visited) > 0
+    hours = np.where(some, (end - moment) / 3600, np.nan)
+    return [visited, *weekly.T, hours, np.where(some, gathered(moment), np.nan)]

@@ -32,11 +32,11 @@ class FillForecast:
     levels (P,)           probabilities from 0 to 1, rising
     values (n, H, P)      percent; never falls with the horizon nor with the level. The ends (levels 0 and 1) may lie
                           outside 0-100; what is told is capped
-    left_alone (n, H, P)  likewise, of windows in which nobody came
+    left_alone (n, H, P)  likewise, of windows in which nobody was seen to come; may fall with the horizon
     status (n,)           ok, stale, cold_start, faulty_sensor, no_data or unknown_bin
     reasons (n,)          for each bin the reasons of its status, in words
     last_reading_at (n,)  datetime64[us] UTC, NaT without readings
-    fill_now_pct (n,)     the filtered level at as_of, percent
+    fill_now_pct (n,)     the median level at as_of, percent: the filtered one, or hardly any if probably emptied since
     full_pct (n,)         percent at which each bin counts as full
     step_pct (n,)         percent by which the sensor's steps are told (see `data.resolution`), 0 for any value
 

@@ -8,6 +8,7 @@ NEAR_H = np.array([0, 1, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48, 60, 72], d
 FAR_H = np.arange(84, 337, 12, dtype=float)
 FORGOTTEN_H = 108.0
 ENDS = 1 / 5000
+MIXED_AT_ONCE = 500
 HORIZONS_H = np.concatenate([NEAR_H, FAR_H])
 LEARNED = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98])
 TAIL = np.array([0.0, 0.001, 0.005])  # probabilities beyond the outermost learned quantile
@@ -75,3 +76,44 @@ def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.nd
     left = np.clip((FORGOTTEN_H - FAR_H) / (FORGOTTEN_H - NEAR_H[-1]), 0, 1)[None, :, None]
     far = held.level(left * after + (1 - left) * own[:, k:], stream)
     return np.concatenate([joined, np.maximum(far, joined[:, -1:])], axis=1)
+
+
+def mixture(values: np.ndarray, others: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(n, H, P) quantiles at LEVELS of what is with probability `share` (n,) as `others` tell, else as `values` do.
+
+    Both (n, H, P), rising with the horizon and the level, and so is the mixture. Distribution functions are straight
+    between the quantiles, and added; rows of a share of 0 stay as they are.
+    """
+    out = values.copy()
+    rows = np.flatnonzero(share > 0)
+    for begin in range(0, len(rows), MIXED_AT_ONCE):
+        some = rows[begin : begin + MIXED_AT_ONCE]
+        flat = len(some) * values.shape[1], len(LEVELS)
+        mixed = _mixed(values[some].reshape(flat), others[some].reshape(flat), share[some])
+        out[some] = np.maximum.accumulate(mixed.reshape(len(some), -1, len(LEVELS)), axis=1)
+    return out
+
+
+def _mixed(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(r, P) quantiles of the mixture of those of `first` and `second` (r, P); `share` (n,) of r / n rows each."""
+    both = np.concatenate([first, second], axis=1)
+    order = np.argsort(both, axis=1, kind="stable")
+    points = np.take_along_axis(both, order, axis=1)
+    weight = np.repeat(share, len(first) // len(share))[:, None]
+    is_second = order >= first.shape[1]
+    below = (1 - weight) * _distribution(points, first, np.cumsum(~is_second, axis=1))
+    below = np.maximum.accumulate(below + weight * _distribution(points, second, np.cumsum(is_second, axis=1)), axis=1)
+    right = np.clip((below[:, :, None] < LEVELS).sum(axis=1), 1, points.shape[1] - 1)
+    low, high = (np.take_along_axis(below, place, axis=1) for place in (right - 1, right))
+    start, end = (np.take_along_axis(points, place, axis=1) for place in (right - 1, right))
+    part = np.clip((LEVELS - low) / np.where(high > low, high - low, 1), 0, 1)
+    return np.maximum.accumulate(start + part * (end - start), axis=1)
+
+
+def _distribution(points: np.ndarray, quantiles: np.ndarray, passed: np.ndarray) -> np.ndarray:
+    """(r, k) probability of at most `points` (r, k) by `quantiles` (r, P), of which `passed` (r, k) are not above."""
+    left = np.clip(passed - 1, 0, len(LEVELS) - 2)
+    low, high = (np.take_along_axis(quantiles, place, axis=1) for place in (left, left + 1))
+    part = np.clip((points - low) / np.where(high > low, high - low, 1), 0, 1)
+    inside = LEVELS[left] + part * (LEVELS[left + 1] - LEVELS[left])
+    return np.where(passed == 0, 0.0, np.where(passed == len(LEVELS), 1.0, inside))

@@ -17,6 +17,7 @@ from training.calibration import Calibration
 from training.curriculum import plan
 from training.departures import Departures
 from training.elasticities import Elasticities
+from training.emptied_since import EmptiedSince
 from training.ensemble import EVEN, Ensemble
 from training.examples import Asks, Examples, chunks, learn_examples
 from training.forecast import FillForecast
@@ -33,6 +34,7 @@ from training.situations import Situations
 OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
+TOLD_EMPTIED = 0.5
 BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
 
 
@@ -55,6 +57,7 @@ class FillModel:
     feature_names: tuple[str, ...]
     accumulation: Accumulation
     left_alone: LeftAlone
+    emptied_since: EmptiedSince
     card: dict[str, Any]
     elasticities: Elasticities | None = None
     """None where there was no weather to learn from."""
@@ -100,10 +103,12 @@ class FillModel:
         calibration = _calibrate(first, late)
         accumulation = Accumulation.learn(past, lesson, microsecond(end), examples, rng)
         ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
+        emptied_since = EmptiedSince.learn(past, microsecond(end), rng)
         card = fitted_card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
         return cls(
-            lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, left_alone, card, elasticities
+            lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, left_alone, emptied_since,
+            card, elasticities,
         )  # fmt: skip
 
     @property
@@ -182,10 +187,13 @@ class FillModel:
         """The forecast of these asks; `named` (m,) bool: bins of the bins table."""
         found, skies, told = prospects(self, history, archive, asks)
         left_alone, values = np.full((2, len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
-        left_alone[told.row] = told.joined(told.trust, self.accumulation.resistance)
+        left_alone[told.row] = told.left_alone(self.accumulation.resistance)
         belief = told.trust * self.left_alone.belief(asks.code[told.row])
-        values[told.row] = told.joined(belief, self.accumulation.resistance)
+        values[told.row] = told.unattended(belief, self.accumulation.resistance)
         status, reasons = self._status(asks, found, named, skies)
+        for i in np.flatnonzero(told.emptied >= TOLD_EMPTIED).tolist():  # only over bins that were just visited
+            why = f"probably emptied since its newest reading ({told.emptied[i]:.0%}), as at this hour of past weeks"
+            reasons[told.row[i]] = (*reasons[told.row[i]], why)
         measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
         return FillForecast(
             bin_ids=asks.bin_ids,

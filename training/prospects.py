@@ -14,7 +14,7 @@ from training.calendar import Clock, holiday_days
 from training.departures import Departures, departures
 from training.examples import Asks, situations_of
 from training.features import horizon_features
-from training.grid import HORIZONS_H, LEARNED, NEAR_H, go_on, monotone, with_ends
+from training.grid import HORIZONS_H, LEARNED, NEAR_H, go_on, mixture, monotone, with_ends
 from training.profiles import NANO, Accumulated
 from training.resistance import Resistance
 from training.situations import Situations
@@ -22,27 +22,47 @@ from training.situations import Situations
 if TYPE_CHECKING:
     from training.model import FillModel
 
+UNLIKELY = 0.005  # what is less probable is left out
+
 
 @dataclass(frozen=True)
 class Prospects:
     """Of n bins, each at its own moment, what is to come, in percent.
 
     row (n,)            which of the asks they are: those with a level to begin from
-    near (n, 16, 13)    quantiles of the level at NEAR_H by the ensemble, recalibrated and monotone
+    near (n, 16, 13)    quantiles of the level at NEAR_H by the ensemble, recalibrated
+    no_round (n, 16, 13) likewise, as if no round came by in these hours
     gained (n, H, 13)   quantiles of what the own rates add by HORIZONS_H
+    emptied (n,)        probability that the bin was emptied since its newest reading
+    refilled (n, H, 13) quantiles of what it then gathers by HORIZONS_H
     trust (n, 16)       how far the ensemble had windows like these to learn from, 0 to 1
     stream (n,)         of the bins
     """
 
     row: np.ndarray
     near: np.ndarray
+    no_round: np.ndarray
     gained: np.ndarray
+    emptied: np.ndarray
+    refilled: np.ndarray
     trust: np.ndarray
     stream: np.ndarray
 
-    def joined(self, belief: np.ndarray, resistance: Resistance) -> np.ndarray:
-        """(n, H, 19) quantiles at LEVELS, monotone; `belief` (n, 16): how far the ensemble is believed, 0 to 1."""
-        return monotone(with_ends(go_on(self.near, self.gained, belief, self.stream, resistance)))
+    def left_alone(self, resistance: Resistance) -> np.ndarray:
+        """(n, H, 19) quantiles at LEVELS of windows that readings show left alone, of which the ensemble is learned.
+
+        They may fall with the horizon: the emptying of a bin with little in it does not show.
+        """
+        return np.sort(with_ends(go_on(self.near, self.gained, self.trust, self.stream, resistance)), axis=2)
+
+    def unattended(self, belief: np.ndarray, resistance: Resistance) -> np.ndarray:
+        """(n, H, 19) quantiles at LEVELS if nobody comes, monotone.
+
+        `belief` (n, 16): how far the ensemble is believed, 0 to 1.
+        """
+        still = monotone(with_ends(go_on(monotone(self.no_round), self.gained, belief, self.stream, resistance)))
+        anew = monotone(with_ends(resistance.level(self.refilled, self.stream)))
+        return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
 
 
 def prospects(
@@ -69,8 +89,11 @@ def prospects(
     if skies is not None:
         more = _more(model, skies, asks, row, at, found.pace[row], gathered, clock)
         features = features.expecting(more, gathered.held, gathered.kind[row])
-    near = model.ensemble.predict(features).reshape(len(some), len(NEAR_H), len(LEARNED))
-    near = monotone(np.clip(model.calibration.apply(near, asks.streams[some], NEAR_H), 0, 100))
+    quantiles = model.ensemble.predict(features)
+    near = _recalibrated(model, quantiles, asks.streams[some])
+    due = np.flatnonzero(features.visited())
+    quantiles[due] = model.ensemble.predict(features.take(due).unvisited())
+    no_round = _recalibrated(model, quantiles, asks.streams[some])
     trust = model.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
@@ -82,7 +105,17 @@ def prospects(
         more = _more(model, skies, asks, rows.ravel(), moments.ravel(), paces.ravel(), gathered, clock)
         hope = np.maximum(hope + more.reshape(hope.shape), 0)
     gained = model.accumulation.gained(hope, doubt)
-    return found, skies, Prospects(some, near, gained, trust, asks.streams[some])
+    emptied = model.emptied_since.probability(found, asks.as_of, clock)[some]
+    told, now = clock.local_s(found.measured[some], some), clock.local_s(asks.as_of[some], some)
+    since = total[:, 0] - gathered.at(found.visits.usual(told, now, some), some)
+    refilled = model.accumulation.gained(hope + (since / NANO * pace)[:, None], doubt)
+    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, asks.streams[some])
+
+
+def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) -> np.ndarray:
+    """(n, 16, 13) sorted quantiles from the ensemble's (n x 16, 13), of bins of `streams` (n,)."""
+    near = quantiles.reshape(len(streams), len(NEAR_H), len(LEARNED))
+    return np.sort(np.clip(model.calibration.apply(near, streams, NEAR_H), 0, 100), axis=2)
 
 
 def _more(

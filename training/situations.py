@@ -14,6 +14,7 @@ from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search
 from data.spikes import SPIKE_PCT
 from training.calendar import Clock
 from training.profiles import NANO, Accumulated
+from training.visits import Visits
 
 SPREAD_H = (24, 72, 168)
 SPREAD_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -32,6 +33,7 @@ class Situations:
     pace (m,)     recent rise over expected rise, last 28 days: what the bin's profile is multiplied with
     health        the state of the sensors
     step_pct (m,) by which steps the sensors tell the level, 0 for any value: see `data.resolution`
+    visits        when they were emptied
     """
 
     columns: dict[str, np.ndarray]
@@ -40,6 +42,7 @@ class Situations:
     pace: np.ndarray
     health: Health
     step_pct: np.ndarray
+    visits: Visits
 
 
 def describe(
@@ -93,7 +96,8 @@ def describe(
         "weekday": (local // 86400 % 7).astype(float),
         "profile_pct_per_day": gathered.per_day,
     }
-    return Situations(columns, np.where(some, level, np.nan), measured, pace, health, resolution(raw))
+    visits = Visits.of(cycles, clock)
+    return Situations(columns, np.where(some, level, np.nan), measured, pace, health, resolution(raw), visits)
 
 
 def _fallen(raw: Sequences, level: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.isotonic import isotonic_regression
 
-from training.grid import FAR_H, HORIZONS_H, LEARNED, LEVELS, MEDIAN, MIDDLE, NEAR_H, NORMAL, go_on, monotone, with_ends
+from training.grid import (
+    FAR_H,
+    HORIZONS_H,
+    LEARNED,
+    LEVELS,
+    MEDIAN,
+    MIDDLE,
+    NEAR_H,
+    NORMAL,
+    go_on,
+    mixture,
+    monotone,
+    with_ends,
+)
 from training.resistance import Resistance
 
 TRUSTED = np.ones((1, len(NEAR_H)))
@@ -93,3 +106,32 @@ def test_where_boosters_are_not_trusted_the_level_now_and_the_own_rates_speak_al
     gained = 0.5 * HORIZONS_H[None, :, None] + np.zeros(13)
     whole = go_on(near_of(4.0), gained, np.zeros((1, len(NEAR_H))), MIXED, Resistance.none())
     np.testing.assert_allclose(whole, 30 + 4.0 * NORMAL + gained)
+
+
+GRIDS = npst.arrays(float, (3, 4, len(LEVELS)), elements=st.floats(-20, 130)).map(monotone)
+
+
+@given(GRIDS, GRIDS, npst.arrays(float, 3, elements=st.floats(0, 1)))
+def test_a_mixture_rises_and_lies_between_both(values: np.ndarray, others: np.ndarray, share: np.ndarray) -> None:
+    mixed = mixture(values, others, share)
+    assert (np.diff(mixed, axis=1) >= 0).all()
+    assert (np.diff(mixed, axis=2) >= 0).all()
+    assert (mixed >= np.minimum(values, others).min(axis=(1, 2), keepdims=True) - 1e-9).all()
+    assert (mixed <= np.maximum(values, others).max(axis=(1, 2), keepdims=True) + 1e-9).all()
+    assert (mixed[share == 0] == values[share == 0]).all()
+
+
+def test_a_mixture_has_the_probabilities_of_its_parts() -> None:
+    """Two uniform distributions, 0-10 and 60-80 percent, of which the second comes with 30%."""
+    values = np.broadcast_to(10 * LEVELS, (1, 2, len(LEVELS)))
+    others = np.broadcast_to(60 + 20 * LEVELS, (1, 2, len(LEVELS)))
+    mixed = mixture(values, others, np.array([0.3]))[0, 1]
+    np.testing.assert_allclose(np.interp([5.0, 70.0], mixed, LEVELS), [0.35, 0.85], atol=0.03)
+    expected = np.where(LEVELS <= 0.7, 10 * LEVELS / 0.7, 60 + 20 * (LEVELS - 0.7) / 0.3)
+    apart = np.abs(LEVELS - 0.7) > 1e-6
+    np.testing.assert_allclose(mixed[apart], expected[apart], atol=1e-9)
+
+
+def test_a_mixture_of_the_same_is_the_same() -> None:
+    values = np.broadcast_to(monotone(with_ends(near_of(5.0))), (1, len(NEAR_H), len(LEVELS)))
+    np.testing.assert_allclose(mixture(values, values, np.array([0.4])), values, atol=1e-9)
