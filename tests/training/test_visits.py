@@ -10,7 +10,10 @@ from data.history import History
 from data.readings import Readings
 from data.reports import known_reports
 from data.sequences import Archive, microsecond
-from training.calendar import Clock
+from training.calendar import WEEK_H, Clock
+from training.features import Features, horizon_features
+from training.profiles import Accumulated
+from training.situations import describe
 from training.visits import WEEK_S, Visits, mean_known
 
 MONDAY = pd.Timestamp("2024-03-04T00:00Z")
@@ -103,3 +106,35 @@ def test_a_bin_that_was_never_emptied_has_no_visits() -> None:
     begin, end, row = one(midnight + 20 * HOUR, midnight + 22 * HOUR, 0)
     assert visits.before(end, row).tolist() == [0]
     assert visits.usual(begin, end, row)[0] == midnight + 21 * HOUR
+
+
+def asked(readings: pd.DataFrame, hours: list[float]) -> Features:
+    """Features of bin a at so many hours after the last reading; its profile gathers half a point an hour."""
+    history = History.of(Readings.checked(readings))
+    ids, as_of = np.array(["a"], dtype=object), np.array([microsecond(readings["received_at"].max())])
+    clock = Clock.over(np.array(["UTC"], dtype=object), microsecond(MONDAY), int(as_of[0]) + 80 * HOUR * 1_000_000)
+    gathered = Accumulated.of(np.full((1, WEEK_H), 0.5), np.zeros(1, dtype=int))
+    found = describe(Archive.of(history), history, ids, as_of, gathered, clock)
+    row, none = np.zeros(len(hours), dtype=int), np.zeros(0, dtype=np.int64)
+    at = as_of[0] + (np.array(hours) * HOUR * 1e6).astype(np.int64)
+    return horizon_features(found, row, as_of, at, np.zeros(1), np.zeros(1), gathered, clock, none)
+
+
+def test_features_say_that_a_round_is_due_and_what_comes_after_it() -> None:
+    features = asked(weekly_rounds(hours=3 * 168 + 24), [6.0, 9.5, 13.5])  # Monday 23:00; rounds on Tuesdays, 9 to 10
+    assert features.column("visited").tolist() == [0, 0, 1]
+    assert features.visited().tolist() == [False, False, True]
+    assert np.isnan(features.column("refilled_pct")[:2]).all()
+    assert features.column("since_visit_h")[2] == pytest.approx(3)  # 23:00 and 13.5 h is 12:30
+    assert features.column("refilled_pct")[2] == pytest.approx(1.5, rel=0.1)
+
+
+def test_as_if_no_round_came_by_what_is_unknown_stays_so() -> None:
+    known, unknown = asked(weekly_rounds(hours=3 * 168 + 24), [13.5]), asked(weekly_rounds(hours=40), [13.5])
+    assert known.unvisited().column("visited").tolist() == [0]
+    assert known.unvisited().column("visited_1w").tolist() == [0]
+    assert np.isnan(known.unvisited().column("refilled_pct")).all()
+    assert np.isnan(unknown.unvisited().column("visited")).all()
+    same = [name for name in known.names if not name.startswith(("visited", "since_visit", "refilled"))]
+    for name in same:
+        np.testing.assert_array_equal(known.column(name), known.unvisited().column(name))
