@@ -188,8 +188,7 @@ class FillModel:
         found, skies, told = prospects(self, history, archive, asks)
         left_alone, values = np.full((2, len(asks), len(HORIZONS_H), len(LEVELS)), np.nan)
         left_alone[told.row] = told.left_alone(self.accumulation.resistance)
-        belief = told.trust * self.left_alone.belief(asks.code[told.row])
-        values[told.row] = told.unattended(belief, self.accumulation.resistance)
+        values[told.row] = told.unattended(self.accumulation.resistance)
         status, reasons = self._status(asks, found, named, skies)
         for i in np.flatnonzero(told.emptied >= TOLD_EMPTIED).tolist():  # only over bins that were just visited
             why = f"probably emptied since its newest reading ({told.emptied[i]:.0%}), as at this hour of past weeks"

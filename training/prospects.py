@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 UNLIKELY = 0.005  # what is less probable is left out
+HARDLY = 0.1  # who is believed less need not be asked twice
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Prospects:
     emptied (n,)        probability that the bin was emptied since its newest reading
     refilled (n, H, 13) quantiles of what it then gathers by HORIZONS_H
     trust (n, 16)       how far the ensemble had windows like these to learn from, 0 to 1
+    belief (n, 16)      how far it knows what happens if nobody comes, 0 to 1
     stream (n,)         of the bins
     """
 
@@ -46,6 +48,7 @@ class Prospects:
     emptied: np.ndarray
     refilled: np.ndarray
     trust: np.ndarray
+    belief: np.ndarray
     stream: np.ndarray
 
     def left_alone(self, resistance: Resistance) -> np.ndarray:
@@ -55,12 +58,9 @@ class Prospects:
         """
         return np.sort(with_ends(go_on(self.near, self.gained, self.trust, self.stream, resistance)), axis=2)
 
-    def unattended(self, belief: np.ndarray, resistance: Resistance) -> np.ndarray:
-        """(n, H, 19) quantiles at LEVELS if nobody comes, monotone.
-
-        `belief` (n, 16): how far the ensemble is believed, 0 to 1.
-        """
-        still = monotone(with_ends(go_on(monotone(self.no_round), self.gained, belief, self.stream, resistance)))
+    def unattended(self, resistance: Resistance) -> np.ndarray:
+        """(n, H, 19) quantiles at LEVELS if nobody comes, monotone."""
+        still = monotone(with_ends(go_on(monotone(self.no_round), self.gained, self.belief, self.stream, resistance)))
         anew = monotone(with_ends(resistance.level(self.refilled, self.stream)))
         return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
 
@@ -91,10 +91,11 @@ def prospects(
         features = features.expecting(more, gathered.held, gathered.kind[row])
     quantiles = model.ensemble.predict(features)
     near = _recalibrated(model, quantiles, asks.streams[some])
-    due = np.flatnonzero(features.visited())
+    trust = model.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
+    belief = trust * model.left_alone.belief(asks.code[some])
+    due = np.flatnonzero(features.visited() & (belief.ravel() >= HARDLY))
     quantiles[due] = model.ensemble.predict(features.take(due).unvisited())
     no_round = _recalibrated(model, quantiles, asks.streams[some])
-    trust = model.accumulation.trust(features.column("projected_pct").reshape(near.shape[:2]))
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
     total = gathered.at(clock.local_s(moments, rows), rows)
@@ -109,7 +110,7 @@ def prospects(
     told, now = clock.local_s(found.measured[some], some), clock.local_s(asks.as_of[some], some)
     since = total[:, 0] - gathered.at(found.visits.usual(told, now, some), some)
     refilled = model.accumulation.gained(hope + (since / NANO * pace)[:, None], doubt)
-    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, asks.streams[some])
+    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, asks.streams[some])
 
 
 def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) -> np.ndarray:

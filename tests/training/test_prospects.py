@@ -18,12 +18,12 @@ def prospects(emptied: float = 0.0) -> Prospects:
     gained = (HORIZONS_H[:, None] / 2 + 0.1 * NORMAL * np.sqrt(HORIZONS_H)[:, None])[None]
     return Prospects(
         np.zeros(1, dtype=int), (fallen[:, None] + spread)[None], (left[:, None] + spread)[None], gained,
-        np.array([emptied]), gained, BELIEVED, np.array(["mixed"], dtype=object),
+        np.array([emptied]), gained, BELIEVED, BELIEVED, np.array(["mixed"], dtype=object),
     )  # fmt: skip
 
 
 def test_the_table_falls_with_the_round_and_what_nobody_s_coming_means_does_not() -> None:
-    table, nobody = prospects().left_alone(Resistance.none()), prospects().unattended(BELIEVED, Resistance.none())
+    table, nobody = prospects().left_alone(Resistance.none()), prospects().unattended(Resistance.none())
     assert table.shape == nobody.shape == (1, len(HORIZONS_H), len(LEVELS))
     late = int(np.flatnonzero(NEAR_H == 12)[0])
     assert table[0, late, MEDIAN] == pytest.approx(1.5)
@@ -33,7 +33,7 @@ def test_the_table_falls_with_the_round_and_what_nobody_s_coming_means_does_not(
 
 
 def test_who_was_probably_emptied_begins_anew() -> None:
-    nobody = prospects(emptied=0.9).unattended(BELIEVED, Resistance.none())
+    nobody = prospects(emptied=0.9).unattended(Resistance.none())
     assert nobody[0, 0, MEDIAN] == pytest.approx(0, abs=0.5)
     at_95 = int(np.searchsorted(LEVELS, 0.95))
     assert nobody[0, 0, at_95] == pytest.approx(15, abs=1)  # in one case of ten it was not
@@ -41,5 +41,5 @@ def test_who_was_probably_emptied_begins_anew() -> None:
 
 
 def test_the_improbable_is_left_out() -> None:
-    one, other = (prospects(emptied=p).unattended(BELIEVED, Resistance.none()) for p in (0.0, 0.004))
+    one, other = (prospects(emptied=p).unattended(Resistance.none()) for p in (0.0, 0.004))
     np.testing.assert_array_equal(one, other)
