@@ -68,12 +68,8 @@ class Sequences:
     def lag(self, values: np.ndarray, k: int, missing: float | np.integer) -> np.ndarray:
         """(n,) the value `k` readings earlier in the same sequence (later, for negative k), or `missing`."""
         out = np.full(len(values), missing, dtype=values.dtype)
-        if k > 0:
-            same = self.seq[k:] == self.seq[:-k]
-            out[k:][same] = values[:-k][same]
-        else:
-            same = self.seq[:k] == self.seq[-k:]
-            out[:k][same] = values[-k:][same]
+        here, there = (slice(k, None), slice(None, -k)) if k > 0 else (slice(None, k), slice(-k, None))
+        out[here] = np.where(self.seq[here] == self.seq[there], values[there], missing)
         return out
 
     def where(self, keep: np.ndarray) -> Sequences:

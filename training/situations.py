@@ -32,8 +32,8 @@ class Situations:
     measured (m,) microseconds of the newest reading used (as_of without readings)
     pace (m,)     recent rise over expected rise, last 28 days: what the bin's profile is multiplied with
     health        the state of the sensors
-    step_pct (m,) by which steps the sensors tell the level, 0 for any value: see `data.resolution`
     visits        when they were emptied
+    raw           all that was heard of them
     """
 
     columns: dict[str, np.ndarray]
@@ -41,8 +41,13 @@ class Situations:
     measured: np.ndarray
     pace: np.ndarray
     health: Health
-    step_pct: np.ndarray
     visits: Visits
+    raw: Sequences
+
+    @property
+    def step_pct(self) -> np.ndarray:
+        """(m,) percent by whose steps the sensors tell the level, 0 for any value: see `data.resolution`."""
+        return resolution(self.raw)
 
 
 def describe(
@@ -97,7 +102,7 @@ def describe(
         "profile_pct_per_day": gathered.per_day,
     }
     visits = Visits.of(cycles, clock)
-    return Situations(columns, np.where(some, level, np.nan), measured, pace, health, resolution(raw), visits)
+    return Situations(columns, np.where(some, level, np.nan), measured, pace, health, visits, raw)
 
 
 def _fallen(raw: Sequences, level: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
