@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from data.batches import fetched
 from data.bin_versions import bins_after, lock_bins, read_versions
@@ -210,8 +210,13 @@ class Store:
 
     def _prepare(self, may_migrate: bool) -> None:
         """Bring the store to this code's revision, or refuse it; of several processes that start, one does."""
-        with self.connections.snapshot() as connection:
-            found = revision_of(connection)
+        found = None
+        try:
+            with self.connections.snapshot() as connection:
+                found = revision_of(connection)
+        except StoreError as error:  # another process may be migrating: what was a table is none by the next query
+            if not (may_migrate and isinstance(error.__cause__, ProgrammingError)):
+                raise
         if found == REVISION:
             return
         if not may_migrate:

@@ -179,6 +179,21 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(
     connections.close()
 
 
+def test_a_table_that_another_process_drops_meanwhile_is_no_failure(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL lists tables as of the snapshot, but reads them as they are: of a legacy store the mark is gone."""
+    Store(store_url).close()
+
+    def vanished(connection: sa.Connection) -> str:
+        raise sa.exc.ProgrammingError(f"SELECT max(version) FROM {LEGACY_MARK}", {}, Exception("does not exist"))
+
+    monkeypatch.setattr("data.store.revision_of", vanished)
+    Store(store_url).close()
+    with pytest.raises(InputError, match="cannot be used"):
+        Store(store_url, migrate=False)
+
+
 OPEN = "import sys; from data.store import Store; sys.stdin.read(1); Store(sys.argv[1]).close()"
 
 
