@@ -18,7 +18,7 @@ from training.visits import WEEKS, Visits, mean_known
 
 DAY_S = 24 * 3600
 DAYS = (1, 2)
-MOMENTS = 200_000
+MOMENTS = 100_000
 MOST_READINGS = 1_000_000
 FEWEST_EMPTYINGS = 100
 LEAST_PCT = 30.0
