@@ -14,15 +14,14 @@ from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, Sequences, search
 from training.calendar import Clock
 from training.situations import Situations
-from training.visits import WEEKS, Visits, mean_known
+from training.visits import DAY_S, WEEKS, Visits, mean_known
 
-DAY_S = 24 * 3600
-DAYS = (1, 2)
+DAYS = (1, 2)  # before, whose same hours are looked at besides those of weeks
 MOMENTS = 100_000
 MOST_READINGS = 1_000_000
 FEWEST_EMPTYINGS = 100
-LEAST_PCT = 30.0
-SHORT_H, SHORT_STEPS = 2.5, 1.5
+LEAST_PCT = 30.0  # emptyings of less go unseen, and so do those in longer silences than
+SHORT_H, SHORT_STEPS = 2.5, 1.5  # so many hours, or of the sensor's usual steps
 TREES = 120
 RISING = [1] * WEEKS + [1] * (1 + len(DAYS)) + [1, 0]  # weeks, their mean, days, level; time since the last emptying
 PARAMETERS = {
@@ -99,6 +98,6 @@ def _columns(
 ) -> np.ndarray:
     """(k, 9) what the booster reads of the time from `told` to `now` (k,), local seconds, of bins `row` (k,)."""
     weekly = visits.weekly(told, now, row)
-    days = [visits.lagged(told, now, row, days * DAY_S) for days in DAYS]
+    days = [visits.lagged(told, now, row, day * DAY_S) for day in DAYS]
     since_h = np.minimum(since_s / 3600, RECENT_DAYS * 24)
     return np.column_stack([weekly, mean_known(weekly), *days, level, since_h])

@@ -116,7 +116,8 @@ def horizon_features(
     pace = situations.pace[row]
     level = situations.level[row]
 
-    def since(moment: np.ndarray) -> np.ndarray:
+    def gathered_since(moment: np.ndarray) -> np.ndarray:
+        """(k,) percent at the bin's pace from `moment` (k,), local seconds, until `at`."""
         return (then - gathered.at(moment, row)) / NANO * pace
 
     projected = gathered.held.onward(level, expected * pace, gathered.kind[row])
@@ -134,7 +135,7 @@ def horizon_features(
             day_at % 7,
             last - first,
             np.isin(day_at, holidays),
-            *_usual(situations.visits, reading[row], local_at, row, since),
+            *_usual(situations.visits, reading[row], local_at, row, gathered_since),
         ]
     )
     return Features((*situations.columns, "stream", "bin", *HORIZON_NAMES), np.hstack([own[row], asked]), level)

@@ -34,7 +34,7 @@ from training.situations import Situations
 OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
-TOLD_EMPTIED = 0.5
+TOLD_EMPTIED = 0.5  # from this probability on the reasons say that a bin was emptied since its newest reading
 BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
 
 

@@ -10,9 +10,10 @@ from data.cycles import Cycles
 from data.sequences import search
 from training.calendar import Clock
 
-WEEK_S = 7 * 24 * 3600
+DAY_S = 24 * 3600
+WEEK_S = 7 * DAY_S
 WEEKS = 4
-SLACK_S = 24 * 3600  # of what happened four weeks ago the first day may lie beyond what is looked at
+SLACK_S = DAY_S  # of what happened four weeks ago the first day may lie beyond what is looked at
 
 
 @dataclass(frozen=True)
