@@ -80,6 +80,21 @@ def prospects(
     found = situations_of(archive, history, asks, gathered, clock)
     skies = departures(history.weather, asks.as_of, gathered, clock) if model.reads_weather else None
     some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
+    near, no_round, trust, belief = _by_ensemble(model, asks, some, found, skies, gathered, clock)
+    gained, emptied, refilled = _by_own_rates(model, asks, some, found, skies, gathered, clock)
+    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, asks.streams[some])
+
+
+def _by_ensemble(
+    model: FillModel,
+    asks: Asks,
+    some: np.ndarray,
+    found: Situations,
+    skies: Departures | None,
+    gathered: Accumulated,
+    clock: Clock,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`near`, `no_round`, `trust` and `belief` of the asks `some` (n,); see `Prospects`."""
     row = np.repeat(some, len(NEAR_H))
     at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
     codes = pd.Index(model.streams).get_indexer(pd.Index(asks.streams))
@@ -95,7 +110,19 @@ def prospects(
     belief = trust * model.left_alone.belief(asks.code[some])
     due = np.flatnonzero(features.visited() & (belief.ravel() >= HARDLY))
     quantiles[due] = model.ensemble.predict(features.take(due).unvisited())
-    no_round = _recalibrated(model, quantiles, asks.streams[some])
+    return near, _recalibrated(model, quantiles, asks.streams[some]), trust, belief
+
+
+def _by_own_rates(
+    model: FillModel,
+    asks: Asks,
+    some: np.ndarray,
+    found: Situations,
+    skies: Departures | None,
+    gathered: Accumulated,
+    clock: Clock,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`gained`, `emptied` and `refilled` of the asks `some` (n,); see `Prospects`."""
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
     total = gathered.at(clock.local_s(moments, rows), rows)
@@ -105,12 +132,11 @@ def prospects(
         paces = np.broadcast_to(pace[:, None], rows.shape)
         more = _more(model, skies, asks, rows.ravel(), moments.ravel(), paces.ravel(), gathered, clock)
         hope = np.maximum(hope + more.reshape(hope.shape), 0)
-    gained = model.accumulation.gained(hope, doubt)
     emptied = model.emptied_since.probability(found, asks.as_of, clock)[some]
     told, now = clock.local_s(found.measured[some], some), clock.local_s(asks.as_of[some], some)
     since = total[:, 0] - gathered.at(found.visits.usual(told, now, some), some)
-    refilled = model.accumulation.gained(hope + (since / NANO * pace)[:, None], doubt)
-    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, asks.streams[some])
+    anew = hope + (since / NANO * pace)[:, None]
+    return model.accumulation.gained(hope, doubt), emptied, model.accumulation.gained(anew, doubt)
 
 
 def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) -> np.ndarray:
