@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,7 +27,7 @@ from training.seasons import Seasons
 from training.situations import Situations, describe
 
 LONGEST_SPAN_H = 72.0
-READINGS_AT_ONCE = 4_000_000
+READINGS_AT_ONCE = 2_000_000
 FEWEST = 200
 PASSES = 3
 
@@ -169,36 +170,48 @@ def learn_examples(
     stream_codes: np.ndarray,
     horizons_h: np.ndarray,
     holidays: np.ndarray,
+    threads: int,
     progress: Callable[[str], None],
 ) -> Examples:
-    """Pair each ask and horizon that can be scored with what came true; see `training.labels.label`."""
+    """Pair each ask and horizon that can be scored with what came true; see `training.labels.label`.
+
+    Chunks of asks are described `threads` at a time: numpy works beside itself, and no digit depends on it.
+    """
     labelled = label(history.readings, _questions(history.readings, asks, horizons_h), history.emptyings)
     archive = Archive.of(history)
     clock = asks.clock(float(horizons_h[-1]) + 1)
     moments, ask = microseconds(labelled["at"]), labelled["ask"].to_numpy()
     order = np.argsort(ask, kind="stable")
     labelled, ask, moments = labelled.iloc[order], ask[order], moments[order]
-    parts: list[Features] = []
-    skies = np.zeros((len(ask), len(KINDS)))
-    for part in chunks(archive, asks):
+    parts = chunks(archive, asks)
+
+    def described(part: slice) -> tuple[Features, np.ndarray]:
+        """Features and weather of the labelled moments of these asks."""
         low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
         some = asks.take(part)
         own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
         gathered = Accumulated.of(table, some.profile, held, seasons, some.streams, some.sites)
         found = situations_of(archive, history, some, gathered, own)
         row, at = ask[low:high] - part.start, moments[low:high]
-        parts.append(
-            horizon_features(found, row, some.as_of, at, stream_codes[part], some.code, gathered, own, holidays)
-        )
+        features = horizon_features(found, row, some.as_of, at, stream_codes[part], some.code, gathered, own, holidays)
+        sky = np.zeros((len(row), len(KINDS)))
         if len(history.weather):
-            skies[low:high] = departures(history.weather, some.as_of, gathered, own).sums(row, at, gathered, own)
-        progress(f"features of {part.stop:,} of {len(asks):,} situations")
-    features = Features(parts[0].names, np.vstack([p.matrix for p in parts]), np.concatenate([p.level for p in parts]))
+            sky = departures(history.weather, some.as_of, gathered, own).sums(row, at, gathered, own)
+        return features, sky
+
+    told: list[Features] = []
+    skies: list[np.ndarray] = []
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for part, (features, sky) in zip(parts, pool.map(described, parts), strict=True):
+            told.append(features)
+            skies.append(sky)
+            progress(f"features of {part.stop:,} of {len(asks):,} situations")
+    features = Features(told[0].names, np.vstack([f.matrix for f in told]), np.concatenate([f.level for f in told]))
     known = ~np.isnan(features.level)
     examples = Examples(
         features, labelled["y"].to_numpy() - features.level, asks.streams[ask],
         (moments - asks.as_of[ask]) / HOUR_US, asks.as_of[ask], asks.bin_ids[ask],
-        skies,
+        np.concatenate(skies),
     )  # fmt: skip
     return examples.take(np.flatnonzero(known))
 

@@ -85,8 +85,9 @@ class FillModel:
         holidays = _holidays(chosen, past, end)
         codes = pd.Index(streams).get_indexer(pd.Index(lesson.asks.streams))
         examples = learn_examples(
-            past, lesson.asks, lesson.table, lesson.resistance, lesson.seasons, codes, NEAR_H[1:], holidays, say
-        )
+            past, lesson.asks, lesson.table, lesson.resistance, lesson.seasons, codes, NEAR_H[1:], holidays,
+            chosen.threads, say,
+        )  # fmt: skip
         left_alone = LeftAlone.learn(examples, lesson.profiles.bin_ids_)
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"

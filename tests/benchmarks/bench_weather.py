@@ -59,7 +59,9 @@ def expected(history: History, days: int) -> dict[str, float]:
     lesson = plan(past, end, ModelSettings(examples=8_000), np.random.default_rng(0))
     code = pd.factorize(lesson.asks.streams)[0]
     none = np.zeros(0, dtype=np.int64)
-    examples = learn_examples(past, lesson.asks, lesson.table, code, NEAR_H[1:], none, lambda _: None)
+    examples = learn_examples(
+        past, lesson.asks, lesson.table, lesson.resistance, lesson.seasons, code, NEAR_H[1:], none, 1, lambda _: None
+    )
     day = (examples.as_of - examples.as_of.min()) / (24 * HOUR_US)
     until = days - HELD_DAYS
     found = Elasticities.learn(examples.take(np.flatnonzero(day < until)), len(lesson.profiles.bin_ids_))
