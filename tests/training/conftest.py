@@ -23,7 +23,7 @@ from training.model import FillModel
 from training.registry import enter
 from training.settings import ModelSettings
 
-TINY = {"examples": 30_000, "trees": 8, "learning_rate": 0.3, "threads": 1}
+TINY = {"examples": 4_000, "networks": 1, "trees": 8, "learning_rate": 0.3, "threads": 1}
 """How tests fit: in seconds, for nothing but shape."""
 
 tracking.set_environment()  # tests import MLflow themselves

@@ -10,6 +10,7 @@ import mlflow
 import pytest
 
 from data.settings import Settings
+from tests.training.conftest import copy_database
 from training import tracking
 from training.baselines import NAMES
 from training.candidate import Candidate
@@ -19,10 +20,19 @@ from training.tracking import RegistryError
 NAME = "brimcast"
 
 
-@pytest.fixture
-def run(candidate: Candidate, settings: Settings) -> mlflow.entities.Run:
-    registered = tracking.log(candidate, NAME, settings)
-    return client(settings).get_run(registered.run_id)
+@pytest.fixture(scope="module")
+def logged(candidate: Candidate, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a home in which the candidate was logged once. Read only."""
+    home = tmp_path_factory.mktemp("logged")
+    copy_database(migrated, home / "mlflow.db")
+    tracking.log(candidate, NAME, Settings(home=home))
+    return Settings(home=home)
+
+
+@pytest.fixture(scope="module")
+def run(logged: Settings) -> mlflow.entities.Run:
+    """That candidate's run."""
+    return client(logged).get_run(client(logged).get_model_version(NAME, "1").run_id)
 
 
 def client(settings: Settings) -> mlflow.MlflowClient:
@@ -70,27 +80,27 @@ def test_a_run_tells_scores_by_horizon_and_stream(candidate: Candidate, run: mlf
     assert any(name.endswith("/cover80_6h") for name in run.data.metrics)
 
 
-def test_a_run_holds_the_figures(run: mlflow.entities.Run, settings: Settings) -> None:
-    names = {Path(found.path).name for found in client(settings).list_artifacts(run.info.run_id, "figures")}
+def test_a_run_holds_the_figures(run: mlflow.entities.Run, logged: Settings) -> None:
+    names = {Path(found.path).name for found in client(logged).list_artifacts(run.info.run_id, "figures")}
     assert names == {"fan_charts.png", "p_full_reliability.png", "coverage.png"}
 
 
-def test_a_run_holds_the_model_card_to_read(run: mlflow.entities.Run, settings: Settings) -> None:
+def test_a_run_holds_the_model_card_to_read(run: mlflow.entities.Run) -> None:
     text = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/model_card.md")
     assert "**Method**" in text
     assert f"{run.data.metrics['skill']:+.1%}" in text
 
 
-def test_nothing_in_the_logged_model_is_a_pickle(run: mlflow.entities.Run, settings: Settings) -> None:
-    (models,) = {path.parent for path in (settings.home / "artifacts").rglob("MLmodel")}
+def test_nothing_in_the_logged_model_is_a_pickle(logged: Settings) -> None:
+    (models,) = {path.parent for path in (logged.home / "artifacts").rglob("MLmodel")}
     files = [path for path in models.rglob("*") if path.is_file()]
     assert {"model.json", "MLmodel", "input_example.json"} <= {path.name for path in files}
     assert [path for path in files if is_pickle(path.read_bytes())] == []
     assert [path for path in files if path.suffix in (".pkl", ".pickle", ".joblib", ".skops", ".py")] == []
 
 
-def test_the_model_has_a_signature_and_an_input_example(run: mlflow.entities.Run, settings: Settings) -> None:
-    (file,) = (settings.home / "artifacts").rglob("MLmodel")
+def test_the_model_has_a_signature_and_an_input_example(logged: Settings) -> None:
+    (file,) = (logged.home / "artifacts").rglob("MLmodel")
     info = mlflow.models.Model.load(str(file.parent))
     assert info.signature.inputs.input_names() == ["bin_id", "as_of", "at"]
     assert {"q05", "q50", "q95", "mean", "p_full", "status", "model_version"} <= set(
@@ -99,8 +109,8 @@ def test_the_model_has_a_signature_and_an_input_example(run: mlflow.entities.Run
     assert info.saved_input_example_info is not None
 
 
-def test_a_version_is_described_by_its_data_and_scores(run: mlflow.entities.Run, settings: Settings) -> None:
-    told = client(settings).get_model_version(NAME, "1")
+def test_a_version_is_described_by_its_data_and_scores(logged: Settings) -> None:
+    told = client(logged).get_model_version(NAME, "1")
     assert "80% interval covers" in told.description
     assert "Known weaknesses" in told.description
     assert told.tags["git_commit"]
