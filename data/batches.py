@@ -116,7 +116,7 @@ def framed(rows: list[tuple[Any, ...]], table: sa.Table) -> pd.DataFrame:
     for column, values in zip(table.columns, columns, strict=True):
         match _kind(column):
             case "BIGINT":
-                frame[column.name] = _times(values)
+                frame[column.name] = times(values)
             case "DOUBLE":
                 frame[column.name] = pd.Series(np.array(values, dtype=float))
             case _:
@@ -124,7 +124,8 @@ def framed(rows: list[tuple[Any, ...]], table: sa.Table) -> pd.DataFrame:
     return pd.DataFrame(frame)
 
 
-def _times(values: Sequence[int | None]) -> pd.Series:
+def times(values: Sequence[int | None]) -> pd.Series:
+    """Stored moments in UTC, NaT where there is none."""
     if None in values:
         values = [np.iinfo(np.int64).min if value is None else value for value in values]
     us = np.array(values, dtype=np.int64).view("datetime64[us]")

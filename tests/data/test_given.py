@@ -1,10 +1,11 @@
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 from pandera.errors import SchemaError
 
-from data import retention
+from data import retention, stored_given
 from data.bins import Bins
 from data.given import Given
 from data.renaming import rename_bin
@@ -62,6 +63,17 @@ def test_a_span_is_of_the_moments_forecasts_were_made(store: Store) -> None:
         store.put_given(given(f"at-{minute}", as_of=NOON + pd.Timedelta(minutes=minute)))
     found = store.given(NOON + pd.Timedelta(minutes=61), NOON + pd.Timedelta(minutes=121)).frame
     assert found["bin_id"].unique().tolist() == ["at-119", "at-61"]
+
+
+def test_only_days_that_hold_forecasts_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    century = NOON - pd.Timedelta(days=18_000), NOON + pd.Timedelta(days=18_000)
+    assert not len(store.given(*century).frame)
+    for days in (0, 2):
+        store.put_given(given("a", as_of=NOON + pd.Timedelta(days=days, minutes=59)))
+    reading = Mock(wraps=stored_given._read)
+    monkeypatch.setattr(stored_given, "_read", reading)
+    assert len(store.given(*century).frame) == 4
+    assert reading.call_count == 3
 
 
 def test_what_is_given_changes_no_version_of_a_bin(store: Store) -> None:
