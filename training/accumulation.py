@@ -24,7 +24,7 @@ from training.lookup import UNKNOWN
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.resistance import Resistance
 from training.seasons import Seasons
-from training.situations import PRIOR_PCT
+from training.situations import PACES, PRIOR_PCT
 
 AHEAD_H = (48.0, 168.0)
 PACE_DAYS = 28.0
@@ -37,6 +37,7 @@ LEAST_PCT = 2.0
 REACH_PCT = np.arange(0.0, 135.0, 5.0)
 ENOUGH = 20.0
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
+USUAL_PACES = 0.2, 5.0  # a bin's own profile is not further off; a stranger's may be
 HARDLY_WORSE = 0.002
 
 
@@ -149,9 +150,11 @@ def _posterior(columns: Mapping[str, np.ndarray], drift: float, drift_new: float
     hope = np.maximum(PACE_DAYS * columns["profile_pct_per_day"], 1e-6)
     # Roughness from span to span is mostly the sensor's, which does not add up: a tenth of it counts.
     error = LUMP_PCT / hope + ROUGH_SHARE * np.nan_to_num(columns["rough_672h"], nan=1e3) ** 2 * spans / hope**2
-    prior = np.where(columns["bin"] >= 0, drift, drift_new) ** 2
+    known = columns["bin"] >= 0
+    prior = np.where(known, drift, drift_new) ** 2
     share = prior / (prior + error + 1e-9)
-    return 1 + share * (np.clip(columns["pace_672h"], 0.2, 5) - 1), prior * (1 - share)
+    slowest, fastest = (np.where(known, usual, limit) for usual, limit in zip(USUAL_PACES, PACES, strict=True))
+    return 1 + share * (np.clip(columns["pace_672h"], slowest, fastest) - 1), prior * (1 - share)
 
 
 def _best_drift(risen: np.ndarray, expected: np.ndarray, columns: dict[str, np.ndarray], known: np.ndarray) -> float:
@@ -244,7 +247,7 @@ class Past:
         """(m,) the pace of the PACE_DAYS before `as_of` (m,), as `training.situations` tells it."""
         begin = as_of - int(PACE_DAYS * 24 * HOUR_US)
         risen, expected, _ = self._between(bin_ids, begin[:, None], as_of[:, None])
-        return np.clip((risen + PRIOR_PCT[-1]) / (np.maximum(expected, 0) + PRIOR_PCT[-1]), 0.1, 10)[:, 0]
+        return np.clip((risen + PRIOR_PCT[-1]) / (np.maximum(expected, 0) + PRIOR_PCT[-1]), *PACES)[:, 0]
 
     def _between(self, bin_ids: np.ndarray, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
         """Points risen and expected, and hours seen, in usable spans between `begin` and `end`, each (m, k)."""

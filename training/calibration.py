@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from training.grid import LEARNED, LEVELS, with_ends
+from training.lookup import UNKNOWN
 
 BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and beyond
 PRIOR_BLOCKS = 25.0
@@ -20,7 +21,8 @@ class Calibration:
 
     covered: (stream, bucket) -> (13,) observed frequencies, rising. A probability p is answered with the quantile that
     was observed to cover p (recalibration on the probability integral transform, Kuleshov et al. 2018). A stream's
-    frequencies are shrunk toward everyone's, and those toward the nominal levels, by blocks of bin and week.
+    frequencies are shrunk toward everyone's, and those toward the nominal levels, by blocks of bin and week. Bins of no
+    known stream are recalibrated like those who played it.
     """
 
     covered: dict[tuple[str, int], np.ndarray]
@@ -67,7 +69,8 @@ class Calibration:
         out = values.copy()
         buckets = np.searchsorted(BUCKETS_H, horizon_h)
         known = {name for name, _ in self.covered}
-        groups = pd.Series(stream).where(pd.Series(stream).isin(known), EVERYONE)
+        other = UNKNOWN if UNKNOWN in known else EVERYONE
+        groups = pd.Series(stream).where(pd.Series(stream).isin(known), other)
         for name, rows in groups.groupby(groups).groups.items():  # a handful of streams
             for b in np.unique(buckets):
                 covered = self.covered.get((str(name), int(b)), self.covered[EVERYONE, int(b)])

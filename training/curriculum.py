@@ -20,6 +20,7 @@ SETTLE_H = 72.0  # no question in a bin's first three days
 OUTAGE_H = (6.0, 96.0)
 ARRIVING, ARRIVING_DAILY = 0.3, 0.9
 MOST_SPANS = 1_000_000
+FOREIGN = 0.5  # of the bins that play strangers: they are of no known stream either
 KNOWN_SHARE = 0.75  # of the time; what profiles of it miss in the rest tells how far paces drift
 PASSES = 4  # of ten no ease differed by more than 0.005 in a test city
 ASKS_PER_EXAMPLE = 0.8  # far more than are needed: rows of one moment are alike, so few are taken of each
@@ -63,6 +64,7 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
     block_of_span = np.searchsorted(blocks, spans_x["measured"].to_numpy(), side="right") - 1
     block = np.clip(np.searchsorted(blocks, asks.as_of, side="right") - 1, 0, settings.folds - 1)
     stranger = rng.random(len(asks)) < settings.strangers
+    asks.streams[stranger & (rng.random(len(asks)) < FOREIGN)] = UNKNOWN
     tables: list[np.ndarray] = []
     above = 0
     for fold in range(settings.folds):

@@ -81,7 +81,7 @@ class FillModel:
         rng = np.random.default_rng(chosen.seed)
         lesson = plan(past, end, chosen, rng)
         say(f"profiles of {len(lesson.profiles.bin_ids_):,} bins")
-        streams = tuple(sorted(set(lesson.asks.streams)))
+        streams = tuple(sorted(set(lesson.asks.streams) - {UNKNOWN}))
         holidays = _holidays(chosen, past, end)
         codes = pd.Index(streams).get_indexer(pd.Index(lesson.asks.streams))
         examples = learn_examples(

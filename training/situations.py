@@ -20,6 +20,10 @@ SPREAD_H = (24, 72, 168)
 SPREAD_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 WINDOWS_H = (6, 12, 24, 72, 168, 672)
 PRIOR_PCT = (4.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # points added to risen and expected, so that short windows stay calm
+PACES = (
+    0.02,
+    50.0,
+)  # no bin is taken for slower or faster, in terms of its profile: a new stream may be far off the city's
 NANO_PER_MILLI = int(NANO / MILLI)
 
 
@@ -241,7 +245,7 @@ def _pace(
         first = np.minimum(first, end)
         up = (risen[end + 1] - risen[first + 1]) / MILLI
         hope = np.maximum((hoped[end + 1] - hoped[first + 1]) / MILLI, 0)
-        pace = np.where(some, np.clip((up + prior) / (hope + prior), 0.1, 10), 1.0)
+        pace = np.where(some, np.clip((up + prior) / (hope + prior), *PACES), 1.0)
         columns[f"pace_{hours}h"] = pace
         if hours <= 168:
             columns[f"risen_{hours}h"] = np.where(some, up, np.nan)

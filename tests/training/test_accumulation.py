@@ -135,6 +135,15 @@ def test_a_bin_emptied_on_fixed_days_is_not_taken_for_slow_on_the_others() -> No
     assert lesson.earlier.evidence_h_.sum() < 0.8 * lesson.profiles.evidence_h_.sum()
 
 
+@pytest.mark.parametrize("paced", [0.05, 15.0])
+def test_a_stranger_may_be_far_off_its_streams_pace_but_no_bin_off_its_own(paced: float) -> None:
+    told = {"step_h": 1.0, "profile_pct_per_day": 50.0, "rough_672h": 0.5, "pace_672h": paced}
+    columns = {name: np.full(2, value) for name, value in told.items()}
+    (known, stranger), _ = Accumulation.default().pace(columns, np.array([True, False]))
+    assert 0.2 <= known <= 5
+    assert stranger == pytest.approx(paced, rel=0.2)
+
+
 def test_drift_is_told_by_what_the_past_alone_knew() -> None:
     """Rates that double late: profiles of all that was seen would explain both, those of before need the pace."""
     rng = np.random.default_rng(1)

@@ -87,3 +87,8 @@ def test_jumps_of_the_sensor_do_not_make_a_bin_look_faster() -> None:
     jumping = [value + (60 if 100 <= k < 200 and k % 10 < 4 else 0) for k, value in enumerate(steady)]
     found = described([steady, jumping])
     np.testing.assert_allclose(found.pace[1], found.pace[0], rtol=0.1)
+
+
+def test_a_bin_far_slower_than_its_profile_is_known_for_it() -> None:
+    found = described([[10.0 + 0.04 * k for k in range(650)]])
+    assert found.pace[0] == pytest.approx((26 + 12) / (650 + 12), rel=0.05)
