@@ -16,6 +16,7 @@ from data.history import History
 from data.readings import Readings
 from data.settings import Settings
 from data.store import Store
+from tests.training.conftest import TINY
 from training import tracking
 from training.candidate import Candidate
 from training.model import FillModel
@@ -130,7 +131,7 @@ def test_a_better_challenger_is_promoted_and_its_description_is_a_changelog(
     text = described(3, registered)
     assert "champion, in place of version 4.**" in text.splitlines()[0]
     assert "heard until" in text
-    assert "examples 3000 to 30000" in text
+    assert f"examples 3000 to {TINY['examples']}" in text
     assert "CRPS" in text
     assert "(better by" in text
     assert "\n- glass: CRPS" in text or "\n- mixed: CRPS" in text
