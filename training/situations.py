@@ -20,10 +20,7 @@ SPREAD_H = (24, 72, 168)
 SPREAD_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 WINDOWS_H = (6, 12, 24, 72, 168, 672)
 PRIOR_PCT = (4.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # points added to risen and expected, so that short windows stay calm
-PACES = (
-    0.02,
-    50.0,
-)  # no bin is taken for slower or faster, in terms of its profile: a new stream may be far off the city's
+PACES = 0.02, 50.0  # times its profile, the slowest and fastest that a bin is taken for; a new stream has the city's
 NANO_PER_MILLI = int(NANO / MILLI)
 
 
