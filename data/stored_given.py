@@ -32,7 +32,7 @@ def read_given(
 ) -> Given:
     """Forecasts made at or after `since` and before `until`, by these roles (default: all), in order of the hour.
 
-    Read a day at a time, of the days that are there: the driver's rows take five times the memory of the frame.
+    Read a day at a time, from the first forecast kept to the last: the driver's rows take five times its memory.
     """
     ends = "SELECT (SELECT min(hour) FROM given_forecasts), (SELECT max(hour) FROM given_forecasts)"
     first, last = times(fetched(connection, ends)[0])

@@ -65,6 +65,17 @@ class Prospects:
         return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known of m asks: their situations, the weather ahead, their own profiles and local time."""
+
+    asks: Asks
+    found: Situations
+    skies: Departures | None
+    gathered: Accumulated
+    clock: Clock
+
+
 def prospects(
     model: FillModel, history: History, archive: Archive, asks: Asks
 ) -> tuple[Situations, Departures | None, Prospects]:
@@ -80,29 +91,25 @@ def prospects(
     found = situations_of(archive, history, asks, gathered, clock)
     skies = departures(history.weather, asks.as_of, gathered, clock) if model.reads_weather else None
     some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
-    near, no_round, trust, belief = _by_ensemble(model, asks, some, found, skies, gathered, clock)
-    gained, emptied, refilled = _by_own_rates(model, asks, some, found, skies, gathered, clock)
+    known = _Known(asks, found, skies, gathered, clock)
+    near, no_round, trust, belief = _by_ensemble(model, known, some)
+    gained, emptied, refilled = _by_own_rates(model, known, some)
     return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, asks.streams[some])
 
 
 def _by_ensemble(
-    model: FillModel,
-    asks: Asks,
-    some: np.ndarray,
-    found: Situations,
-    skies: Departures | None,
-    gathered: Accumulated,
-    clock: Clock,
+    model: FillModel, known: _Known, some: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """`near`, `no_round`, `trust` and `belief` of the asks `some` (n,); see `Prospects`."""
+    asks, found, gathered, clock = known.asks, known.found, known.gathered, known.clock
     row = np.repeat(some, len(NEAR_H))
     at = asks.as_of[row] + np.tile((NEAR_H * HOUR_US).astype(np.int64), len(some))
     codes = pd.Index(model.streams).get_indexer(pd.Index(asks.streams))
     day = 24 * HOUR_US
     holidays = holiday_days(model.settings.country, int(asks.as_of.min() // day), int(asks.as_of.max() // day) + 30)
     features = horizon_features(found, row, asks.as_of, at, codes, asks.code, gathered, clock, holidays)
-    if skies is not None:
-        more = _more(model, skies, asks, row, at, found.pace[row], gathered, clock)
+    if known.skies is not None:
+        more = _more(model, known, known.skies, row, at, found.pace[row])
         features = features.expecting(more, gathered.held, gathered.kind[row])
     quantiles = model.ensemble.predict(features)
     near = _recalibrated(model, quantiles, asks.streams[some])
@@ -113,24 +120,17 @@ def _by_ensemble(
     return near, _recalibrated(model, quantiles, asks.streams[some]), trust, belief
 
 
-def _by_own_rates(
-    model: FillModel,
-    asks: Asks,
-    some: np.ndarray,
-    found: Situations,
-    skies: Departures | None,
-    gathered: Accumulated,
-    clock: Clock,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_own_rates(model: FillModel, known: _Known, some: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`gained`, `emptied` and `refilled` of the asks `some` (n,); see `Prospects`."""
+    asks, found, gathered, clock = known.asks, known.found, known.gathered, known.clock
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
     total = gathered.at(clock.local_s(moments, rows), rows)
     pace, doubt = model.accumulation.pace({n: c[some] for n, c in found.columns.items()}, asks.code[some] >= 0)
     hope = (total - total[:, :1]) / NANO * pace[:, None]
-    if skies is not None:
+    if known.skies is not None:
         paces = np.broadcast_to(pace[:, None], rows.shape)
-        more = _more(model, skies, asks, rows.ravel(), moments.ravel(), paces.ravel(), gathered, clock)
+        more = _more(model, known, known.skies, rows.ravel(), moments.ravel(), paces.ravel())
         hope = np.maximum(hope + more.reshape(hope.shape), 0)
     emptied = model.emptied_since.probability(found, asks.as_of, clock)[some]
     told, now = clock.local_s(found.measured[some], some), clock.local_s(asks.as_of[some], some)
@@ -146,15 +146,8 @@ def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) 
 
 
 def _more(
-    model: FillModel,
-    skies: Departures,
-    asks: Asks,
-    row: np.ndarray,
-    at: np.ndarray,
-    pace: np.ndarray,
-    gathered: Accumulated,
-    clock: Clock,
+    model: FillModel, known: _Known, skies: Departures, row: np.ndarray, at: np.ndarray, pace: np.ndarray
 ) -> np.ndarray:
     """(k,) points that the weather adds until `at` (k,), in the asks `row` (k,) at `pace` (k,)."""
     assert model.elasticities is not None
-    return model.elasticities.more(asks.code[row], skies.sums(row, at, gathered, clock), pace)
+    return model.elasticities.more(known.asks.code[row], skies.sums(row, at, known.gathered, known.clock), pace)

@@ -65,7 +65,9 @@ def test_a_span_is_of_the_moments_forecasts_were_made(store: Store) -> None:
     assert found["bin_id"].unique().tolist() == ["at-119", "at-61"]
 
 
-def test_only_days_that_hold_forecasts_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_span_reads_only_from_the_first_forecast_to_the_last(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     century = NOON - pd.Timedelta(days=18_000), NOON + pd.Timedelta(days=18_000)
     assert not len(store.given(*century).frame)
     for days in (0, 2):
