@@ -101,15 +101,22 @@ def find_jumps(s: Sequences, cycles: Cycles, as_of: np.ndarray, rate: np.ndarray
     )
 
 
-def unexplained(s: Sequences, per_day: np.ndarray) -> np.ndarray:
+def noise_limit(s: Sequences) -> np.ndarray:
+    """(m,) percent: how far a step of each sensor may go that is nothing but noise."""
+    step = steps(s)
+    return _threshold(*_noise(s, step, np.abs(step))[:2])
+
+
+def unexplained(s: Sequences, per_day: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """(n,) bool: steps that say nothing of what was thrown in, for bins that gather `per_day` (m,) percent.
 
-    Within 12 hours those that go farther, up or down, than noise and two days' worth: an erratic sensor jumps up and
-    returns. And those over longer gaps than three of the sensor's usual: behind them an emptying may hide.
+    Within 12 hours those that go farther, up or down, than noise (`noise_limit`, (m,)) and two days' worth: an erratic
+    sensor jumps up and returns. And those over longer gaps than three of the sensor's usual: behind them an emptying
+    may hide.
     """
     step = steps(s)
     hours = (s.measured - s.lag(s.measured, 1, 0)) / HOUR_US
-    most = _threshold(*_noise(s, step, np.abs(step))[:2]) + DAYS_AT_ONCE * per_day
+    most = limit + DAYS_AT_ONCE * per_day
     gap = np.fmax(RISE_HOURS, GAP_STEPS * s.step_h)
     too_far = (hours <= RISE_HOURS) & (np.abs(step) / MILLI > most[s.seq])
     return (too_far | (hours > gap[s.seq])) & ~s.is_first

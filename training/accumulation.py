@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 from data.cycles import Cycles, find_cycles
 from data.health import RIM_PCT
 from data.history import History
-from data.jumps import unexplained
+from data.jumps import noise_limit, unexplained
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, search
 from training.calendar import Clock
@@ -30,11 +30,13 @@ AHEAD_H = (48.0, 168.0)
 PACE_DAYS = 28.0
 DRIFTS = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])
 STRANGER_DRIFT = 0.75
+FOREIGN_DRIFT = 2.0  # of streams that no training has seen; their profile is the city's, of other things
 LONGEST_SPAN_H = 72.0
 MOST = 20_000
 FEWEST = 100
 LEAST_PCT = 2.0
 REACH_PCT = np.arange(0.0, 135.0, 5.0)
+PER_DAY_PCT = np.geomspace(0.125, 512.0, 49)
 ENOUGH = 20.0
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
 USUAL_PACES = 0.2, 5.0  # a bin's own profile is not further off; a stranger's may be
@@ -48,8 +50,9 @@ class Accumulation:
     drift: standard deviation of bins' paces (rise over expected rise); drift_new: the same of bins that the profiles
     do not know; noise: points of variance that each point gathered adds (deposits come in lumps); doubt: what remains
     unknown of the pace however much was seen; support (16, 27): on how many bin-days the boosters saw a horizon of at
-    least NEAR_H whose expected level was at least REACH_PCT; resistance: how much slower fuller bins fill; seasons: how
-    rates go up and down with the year.
+    least NEAR_H whose expected level was at least REACH_PCT; alike (49,): on how many they saw bins that gathered
+    PER_DAY_PCT or more, or that or less, whichever are fewer; resistance: how much slower fuller bins fill; seasons:
+    how rates go up and down with the year.
     """
 
     drift: float
@@ -57,6 +60,7 @@ class Accumulation:
     noise: float
     doubt: float
     support: np.ndarray
+    alike: np.ndarray
     resistance: Resistance
     seasons: Seasons
 
@@ -64,7 +68,8 @@ class Accumulation:
     def default(cls) -> Accumulation:
         """Where there was nothing to learn from."""
         support = np.full((len(NEAR_H), len(REACH_PCT)), 10 * ENOUGH)
-        return cls(0.3, STRANGER_DRIFT, 4.0, 0.2, support, Resistance.none(), Seasons.none())
+        alike = np.full(len(PER_DAY_PCT), 10 * ENOUGH)
+        return cls(0.3, STRANGER_DRIFT, 4.0, 0.2, support, alike, Resistance.none(), Seasons.none())
 
     @classmethod
     def learn(
@@ -86,15 +91,18 @@ class Accumulation:
         some = some.take(np.flatnonzero((some.as_of >= lesson.split) & np.isin(some.bin_ids, lesson.earlier.bin_ids_)))
         risen, expected, per_day = earlier.after(some.bin_ids, some.as_of)
         columns = {name: some.features.column(name) for name in ("rough_672h", "step_h")}
-        columns |= {"bin": np.zeros(len(risen)), "profile_pct_per_day": per_day}
-        columns["pace_672h"] = earlier.pace(some.bin_ids, some.as_of)
+        columns["profile_pct_per_day"] = per_day
+        columns["pace_672h"], hoped = earlier.pace(some.bin_ids, some.as_of)
         known = np.isfinite(risen) & (expected > LEAST_PCT)
-        told = replace(cls.default(), support=_support(examples), resistance=lesson.resistance, seasons=lesson.seasons)
+        told = replace(
+            cls.default(), support=_support(examples), alike=_alike(examples), resistance=lesson.resistance,
+            seasons=lesson.seasons,
+        )  # fmt: skip
         if known[:, -1].sum() < FEWEST:
             return told
-        drift = _best_drift(risen, expected, columns, known)
+        drift = _best_drift(risen, expected, columns, hoped, known)
         drift_new = float(np.clip(drift_new, drift, 2))
-        pace, variance = _posterior(columns, drift, drift_new)
+        pace, variance = _posterior(columns, hoped, np.full(len(risen), drift), np.ones(len(risen), dtype=bool))
         hope = (expected * pace[:, None])[known]
         left = (variance[:, None] * np.ones_like(expected))[known] * hope**2
         squared = np.minimum((risen[known] - hope) ** 2, (30 + hope) ** 2)
@@ -104,9 +112,16 @@ class Accumulation:
         noise, doubt = float(np.clip(found.coef_[1], 1.0, 30.0)), float(np.sqrt(np.clip(found.coef_[2], 0.01, 1.0)))
         return replace(told, drift=drift, drift_new=drift_new, noise=noise, doubt=doubt)
 
-    def pace(self, columns: Mapping[str, np.ndarray], known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) the pace to go on with, and its variance: the recent pace, drawn toward 1 as far as it is uncertain."""
-        return _posterior({**columns, "bin": np.where(known, 0, -1)}, self.drift, self.drift_new)
+    def pace(
+        self, columns: Mapping[str, np.ndarray], hoped: np.ndarray, known: np.ndarray, foreign: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) the pace to go on with, and its variance: the recent pace, drawn toward 1 as far as it is uncertain.
+
+        It is told by `hoped` (n,) points; drawn the less of bins that are not `known` (n,), and hardly of those of a
+        `foreign` (n,) stream.
+        """
+        stranger = np.where(foreign, max(FOREIGN_DRIFT, self.drift_new), self.drift_new)
+        return _posterior(columns, hoped, np.where(known, self.drift, stranger), known)
 
     def gained(self, hope: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """(n, H, 13) quantiles of what is gathered where `hope` (n, H) points are expected at a pace of `variance`.
@@ -118,20 +133,25 @@ class Accumulation:
         narrow = (self.noise / mean + (variance + self.doubt**2)[:, None, None]) / 9
         return mean * np.maximum(1 - narrow + NORMAL * np.sqrt(narrow), 0) ** 3
 
-    def trust(self, projected: np.ndarray) -> np.ndarray:
-        """(n, 16) how far boosters are believed at NEAR_H where they lead to `projected` (n, 16) percent, 0 to 1."""
+    def trust(self, projected: np.ndarray, columns: Mapping[str, np.ndarray], known: np.ndarray) -> np.ndarray:
+        """(n, 16) how far boosters are believed at NEAR_H where they lead to `projected` (n, 16) percent, 0 to 1.
+
+        Of a bin that is not `known` (n,) they must also have seen others that gathered as much, and as little.
+        """
         step = REACH_PCT[1] - REACH_PCT[0]
         place = np.clip(np.nan_to_num(projected), 0, REACH_PCT[-1]) / step
         low = np.minimum(place.astype(int), len(REACH_PCT) - 2)
         row = np.arange(len(NEAR_H))
         seen = self.support[row, low] + (place - low) * (self.support[row, low + 1] - self.support[row, low])
+        alike = np.interp(np.log(np.maximum(_per_day(columns), PER_DAY_PCT[0])), np.log(PER_DAY_PCT), self.alike)
+        seen = np.where(known[:, None], seen, np.minimum(seen, alike[:, None]))
         return seen / (seen + ENOUGH)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for model.json."""
         return {
             "drift": self.drift, "drift_new": self.drift_new, "noise": self.noise, "doubt": self.doubt,
-            "support": self.support.tolist(), "resistance": self.resistance.to_json(),
+            "support": self.support.tolist(), "alike": self.alike.tolist(), "resistance": self.resistance.to_json(),
             "seasons": self.seasons.to_json(),
         }  # fmt: skip
 
@@ -139,32 +159,37 @@ class Accumulation:
     def from_json(cls, values: dict[str, Any]) -> Accumulation:
         """From the values of `to_json`."""
         numbers = {name: float(values[name]) for name in ("drift", "drift_new", "noise", "doubt")}
-        support = np.array(values["support"], dtype=float)
+        support, alike = (np.array(values[name], dtype=float) for name in ("support", "alike"))
         held, seasons = Resistance.from_json(values["resistance"]), Seasons.from_json(values["seasons"])
-        return cls(**numbers, support=support, resistance=held, seasons=seasons)
+        return cls(**numbers, support=support, alike=alike, resistance=held, seasons=seasons)
 
 
-def _posterior(columns: Mapping[str, np.ndarray], drift: float, drift_new: float) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) pace and its variance: prior 1 with `drift`, evidence of four weeks, whose roughness leaves it open."""
-    spans = PACE_DAYS * 24 / np.maximum(np.nan_to_num(columns["step_h"], nan=24.0), 0.1)
-    hope = np.maximum(PACE_DAYS * columns["profile_pct_per_day"], 1e-6)
+def _posterior(
+    columns: Mapping[str, np.ndarray], hoped: np.ndarray, drift: np.ndarray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) pace and its variance: prior 1 with `drift` (n,), evidence of `hoped` (n,) points, as rough as they come."""
+    hope = np.maximum(hoped, 1e-6)
+    days = hope / np.maximum(columns["profile_pct_per_day"], 1e-6)
+    spans = days * 24 / np.maximum(np.nan_to_num(columns["step_h"], nan=24.0), 0.1)
     # Roughness from span to span is mostly the sensor's, which does not add up: a tenth of it counts.
     error = LUMP_PCT / hope + ROUGH_SHARE * np.nan_to_num(columns["rough_672h"], nan=1e3) ** 2 * spans / hope**2
-    known = columns["bin"] >= 0
-    prior = np.where(known, drift, drift_new) ** 2
+    prior = drift**2
     share = prior / (prior + error + 1e-9)
     slowest, fastest = (np.where(known, usual, limit) for usual, limit in zip(USUAL_PACES, PACES, strict=True))
     return 1 + share * (np.clip(columns["pace_672h"], slowest, fastest) - 1), prior * (1 - share)
 
 
-def _best_drift(risen: np.ndarray, expected: np.ndarray, columns: dict[str, np.ndarray], known: np.ndarray) -> float:
+def _best_drift(
+    risen: np.ndarray, expected: np.ndarray, columns: dict[str, np.ndarray], hoped: np.ndarray, known: np.ndarray
+) -> float:
     """The drift whose paces miss the rises by the least, in the mean of absolute errors over the rise's own spread.
 
     Of those that are hardly worse the largest: it follows a bin that changes.
     """
     misses = []
+    everyone = np.ones(len(expected), dtype=bool)
     for drift in DRIFTS.tolist():
-        hope = expected * _posterior(columns, drift, drift)[0][:, None]
+        hope = expected * _posterior(columns, hoped, np.full(len(expected), drift), everyone)[0][:, None]
         misses.append((np.abs(risen - hope) / np.sqrt(10 + expected))[known].mean())
     good = np.flatnonzero(np.array(misses) <= min(misses) * (1 + HARDLY_WORSE))
     return float(DRIFTS[good[-1]])
@@ -227,7 +252,7 @@ class Past:
         total = gathered.by_reading(self.local_s, s, self.cycles.cycle)
         before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
         usable = ~self.cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US)
-        usable &= ~unexplained(s, gathered.per_day)
+        usable &= ~unexplained(s, gathered.per_day, noise_limit(s))
         expected = (total - s.lag(total, 1, 0)) // int(NANO / MILLI)
         return replace(self, per_day=gathered.per_day, risen=s.fill - before, expected=expected, usable=usable)
 
@@ -243,11 +268,12 @@ class Past:
         owner = pd.Index(self.ids).get_indexer(pd.Index(bin_ids))
         return np.where(enough, risen, np.nan), expected, self.per_day[owner]
 
-    def pace(self, bin_ids: np.ndarray, as_of: np.ndarray) -> np.ndarray:
-        """(m,) the pace of the PACE_DAYS before `as_of` (m,), as `training.situations` tells it."""
+    def pace(self, bin_ids: np.ndarray, as_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(m,) the pace of the PACE_DAYS before `as_of` (m,), as `training.situations` tells it; (m,) points hoped."""
         begin = as_of - int(PACE_DAYS * 24 * HOUR_US)
         risen, expected, _ = self._between(bin_ids, begin[:, None], as_of[:, None])
-        return np.clip((risen + PRIOR_PCT[-1]) / (np.maximum(expected, 0) + PRIOR_PCT[-1]), *PACES)[:, 0]
+        hoped = np.maximum(expected[:, 0], 0)
+        return np.clip((risen[:, 0] + PRIOR_PCT[-1]) / (hoped + PRIOR_PCT[-1]), *PACES), hoped
 
     def _between(self, bin_ids: np.ndarray, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
         """Points risen and expected, and hours seen, in usable spans between `begin` and `end`, each (m, k)."""
@@ -265,10 +291,28 @@ class Past:
         return risen / MILLI, expected / MILLI, seen_s / 3600
 
 
+def _per_day(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(n,) percent a day that bins gather, by their profile and the pace of four weeks."""
+    return columns["profile_pct_per_day"] * columns["pace_672h"]
+
+
+def _bin_days(examples: Examples) -> np.ndarray:
+    """(k,) a number for the bin and the day of each example."""
+    return pd.factorize(examples.bin_ids)[0] * 100_000 + examples.as_of // (24 * HOUR_US)
+
+
+def _alike(examples: Examples) -> np.ndarray:
+    """(49,) distinct days of bins that gathered at least PER_DAY_PCT, or at most, whichever are fewer."""
+    features = examples.features
+    rate = pd.Series(_per_day({name: features.column(name) for name in ("profile_pct_per_day", "pace_672h")}))
+    days = rate.groupby(_bin_days(examples)).agg(["min", "max"]).to_numpy()
+    least, most = days[:, :1] <= PER_DAY_PCT, days[:, 1:] >= PER_DAY_PCT
+    return np.minimum(least.sum(axis=0), most.sum(axis=0)).astype(float)
+
+
 def _support(examples: Examples) -> np.ndarray:
     """(16, 27) distinct days of bins with an example at least as far ahead and expected to be at least as full."""
-    day, _ = pd.factorize(examples.bin_ids)
-    day = day * 100_000 + examples.as_of // (24 * HOUR_US)
+    day = _bin_days(examples)
     reach = np.floor(np.nan_to_num(examples.features.column("projected_pct")) / (REACH_PCT[1] - REACH_PCT[0])).astype(
         int
     )

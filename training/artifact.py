@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 EMPTIED_SINCE = "boosters/emptied-since.txt"
 NETWORKS, BRIEF = "networks", "networks-brief"
 

@@ -12,7 +12,7 @@ from data.cycles import find_cycles
 from data.errors import InputError
 from data.health import RECENT_DAYS, RIM_PCT
 from data.history import History
-from data.jumps import unexplained
+from data.jumps import noise_limit, unexplained
 from data.readings import Readings
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, microseconds
@@ -98,10 +98,11 @@ def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.n
     before, step = s.lag(s.fill, 1, 0), s.measured - s.lag(s.measured, 1, 0)
     level, second = standing(s, cycles.cycle)
     ok = ~cycles.breaks & (before < RIM_PCT * MILLI) & (step <= LONGEST_SPAN_H * HOUR_US) & (step > 0)
+    limit = noise_limit(s)
     for _ in range(PASSES):  # jumps make a bin look faster, and so themselves look likelier
         hours = np.bincount(s.seq[ok], weights=step[ok] / HOUR_US, minlength=len(s))
         risen = np.bincount(s.seq[ok], weights=(s.fill - before)[ok] / MILLI, minlength=len(s))
-        ok &= ~unexplained(s, 24 * np.maximum(risen, 0) / np.maximum(hours, 1.0))
+        ok &= ~unexplained(s, 24 * np.maximum(risen, 0) / np.maximum(hours, 1.0), limit)
     names = "bin_id", "stream", "site"
     if not ok.any():
         nothing = *names, "start_s", "hours", "measured", "level", "prior_h"

@@ -222,7 +222,11 @@ class FillModel:
         unknown = ~named & (status == "no_data")
         status[cold], status[unknown] = "cold_start", "unknown_bin"
         for i in np.flatnonzero(cold).tolist():  # only over bins that are new
-            reasons[i] = (f"{evidence[i]:.0f} h of own history; the profile of stream {asks.streams[i]} is used",)
+            stream = asks.streams[i]
+            profile = f"the profile of stream {stream} is used"
+            if stream not in self.streams:
+                profile = f"the training saw no stream {stream}, so the city's profile is used"
+            reasons[i] = (f"{evidence[i]:.0f} h of own history; {profile}",)
         if skies is not None and not skies.foretold.all():
             foretold = skies.foretold.tolist()
             reasons = [why if known else (*why, NO_WEATHER) for why, known in zip(reasons, foretold, strict=True)]

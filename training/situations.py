@@ -7,7 +7,7 @@ import numpy as np
 from data.cycles import Cycles, find_cycles
 from data.health import RECENT_DAYS, RIM_PCT, Health, judge
 from data.history import History
-from data.jumps import unexplained
+from data.jumps import noise_limit, unexplained
 from data.reports import known_reports
 from data.resolution import resolution
 from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search
@@ -21,6 +21,7 @@ SPREAD_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 WINDOWS_H = (6, 12, 24, 72, 168, 672)
 PRIOR_PCT = (4.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # points added to risen and expected, so that short windows stay calm
 PACES = 0.02, 50.0  # times its profile, the slowest and fastest that a bin is taken for; a new stream has the city's
+PASSES = 2  # a third changed nothing
 NANO_PER_MILLI = int(NANO / MILLI)
 
 
@@ -32,6 +33,7 @@ class Situations:
     level (m,)    the filtered level at the newest reading, percent; NaN without readings
     measured (m,) microseconds of the newest reading used (as_of without readings)
     pace (m,)     recent rise over expected rise, last 28 days: what the bin's profile is multiplied with
+    hoped (m,)    percent of that expected rise: how much the pace is told by
     health        the state of the sensors
     visits        when they were emptied
     raw           all that was heard of them
@@ -41,6 +43,7 @@ class Situations:
     level: np.ndarray
     measured: np.ndarray
     pace: np.ndarray
+    hoped: np.ndarray
     health: Health
     visits: Visits
     raw: Sequences
@@ -83,9 +86,9 @@ def describe(
     columns |= _raw(raw, level)
     columns |= _spread(raw, as_of, level)
     columns |= _cycle(cycles, end, some, as_of, expected, level)
-    odd = unexplained(s, gathered.per_day)
+    odd = _odd(cycles, expected, gathered.per_day)
     odd[begin[fallen]] = True
-    paces, pace = _pace(cycles, end, some, as_of, expected, odd)
+    paces, pace, hoped = _pace(cycles, end, some, as_of, expected, odd)
     columns |= paces
     columns |= _habits(cycles, end, some)
     local = clock.local_s(as_of, np.arange(len(as_of)))
@@ -103,7 +106,7 @@ def describe(
         "profile_pct_per_day": gathered.per_day,
     }
     visits = Visits.of(cycles, clock)
-    return Situations(columns, np.where(some, level, np.nan), measured, pace, health, visits, raw)
+    return Situations(columns, np.where(some, level, np.nan), measured, pace, hoped, health, visits, raw)
 
 
 def _fallen(raw: Sequences, level: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -217,25 +220,49 @@ def _cycle(
     }
 
 
+def _rises(cycles: Cycles, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) bool: spans within one fill cycle, from below the rim; (n,) risen in them and (n,) expected, thousandths."""
+    s = cycles.sequences
+    before = s.lag(s.fill, 1, 0)
+    usable = ~cycles.breaks & (before < RIM_PCT * MILLI)
+    foreseen = np.where(usable, expected - s.lag(expected, 1, 0), 0) // NANO_PER_MILLI
+    return usable, np.where(usable, s.fill - before, 0), foreseen
+
+
+def _odd(cycles: Cycles, expected: np.ndarray, per_day: np.ndarray) -> np.ndarray:
+    """(n,) bool: steps that no deposit explains, of bins whose profiles gather `per_day` (m,) percent.
+
+    A bin that its profile does not know may be many times slower or faster; so again at the pace of what was kept.
+    """
+    s = cycles.sequences
+    limit = noise_limit(s)
+    odd = unexplained(s, per_day, limit)
+    _, rise, foreseen = _rises(cycles, expected)
+    for _ in range(PASSES):
+        risen, hoped = (np.bincount(s.seq, np.where(odd, 0, part), len(s)) / MILLI for part in (rise, foreseen))
+        pace = np.clip((risen + PRIOR_PCT[-1]) / (np.maximum(hoped, 0) + PRIOR_PCT[-1]), *PACES)
+        odd = unexplained(s, per_day * pace, limit)
+    return odd
+
+
 def _pace(
     cycles: Cycles, end: np.ndarray, some: np.ndarray, as_of: np.ndarray, expected: np.ndarray, odd: np.ndarray
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Rise over expected rise in trailing windows, spans of one fill cycle below the rim only; and over all 28 days.
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Rise over expected rise in trailing windows, spans of one fill cycle below the rim only; and of all 28 days.
+
+    Of these the expected rise, too.
 
     Steps that no deposit explains, `odd` (n,), are left out of both.
     """
     s = cycles.sequences
-    before = s.lag(s.fill, 1, 0)
-    usable = ~cycles.breaks & (before < RIM_PCT * MILLI)
-    rise = np.where(usable, s.fill - before, 0)
-    foreseen = np.where(usable, expected - s.lag(expected, 1, 0), 0) // NANO_PER_MILLI
+    usable, rise, foreseen = _rises(cycles, expected)
     risen, hoped = _sums(np.where(odd, 0, rise)), _sums(np.where(odd, 0, foreseen))
     rough = _sums(np.where(usable, np.minimum(np.abs(rise - foreseen), 30_000) ** 2 // 1000, 0))
     falls = _sums(usable & (rise < 0))
     still = _sums(usable & (rise == 0))
     spans = _sums(usable)
     columns: dict[str, np.ndarray] = {}
-    pace = np.ones(len(end))
+    pace, hope = np.ones(len(end)), np.zeros(len(end))
     low, high = s.offsets[:-1], s.offsets[1:]
     for hours, prior in zip(WINDOWS_H, PRIOR_PCT, strict=True):
         first = search(s.measured, low, high, as_of - hours * HOUR_US, right=False)
@@ -253,7 +280,7 @@ def _pace(
             columns[f"rough_{hours}h"] = np.sqrt((rough[end + 1] - rough[first + 1]) / count / 1000)
             columns[f"falling_{hours}h"] = (falls[end + 1] - falls[first + 1]) / count
             columns[f"resting_{hours}h"] = (still[end + 1] - still[first + 1]) / count
-    return columns, pace
+    return columns, pace, np.where(some, hope, 0.0)
 
 
 def _habits(cycles: Cycles, end: np.ndarray, some: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from data.history import History
-from data.jumps import unexplained
+from data.jumps import noise_limit, unexplained
 from data.readings import Readings
 from data.sequences import Archive, Sequences, microsecond
 
@@ -21,7 +21,8 @@ def sequence(fill: list[float], at_h: np.ndarray) -> Sequences:
 
 def odd(fill: list[float], per_day: float, step_h: float = 1.0) -> list[int]:
     """Which steps no deposit explains, for a bin that fills at `per_day` percent."""
-    return np.flatnonzero(unexplained(sequence(fill, np.arange(len(fill)) * step_h), np.array([per_day]))).tolist()
+    s = sequence(fill, np.arange(len(fill)) * step_h)
+    return np.flatnonzero(unexplained(s, np.array([per_day]), noise_limit(s))).tolist()
 
 
 def test_a_jump_up_and_the_return_are_unexplained() -> None:
@@ -53,7 +54,7 @@ def test_what_came_in_over_a_day_is_explained() -> None:
 
 def test_a_gap_that_may_hide_an_emptying_says_nothing() -> None:
     s = sequence(np.linspace(50, 60, 12).tolist(), np.array([0.0, 1, 2, 3, 4, 5, 6, 7, 8, 22, 23, 24]))
-    assert np.flatnonzero(unexplained(s, np.array([20.0]))).tolist() == [9]
+    assert np.flatnonzero(unexplained(s, np.array([20.0]), noise_limit(s))).tolist() == [9]
 
 
 def test_the_usual_gaps_of_a_daily_sensor_hide_nothing() -> None:

@@ -29,7 +29,7 @@ def columns(pace: float, per_day: float = 16.0, rough: float = 2.0) -> dict[str,
     return {name: np.array([value]) for name, value in found.items()}
 
 
-KNOWN = np.array([True])
+KNOWN, NATIVE = np.array([True]), np.array([False])
 
 
 def test_what_is_gathered_rises_with_the_level_and_with_what_is_expected() -> None:
@@ -50,27 +50,60 @@ def test_the_spread_has_the_variance_of_lumps_and_of_an_uncertain_pace() -> None
 
 def test_the_pace_is_drawn_toward_one_the_less_was_seen_of_the_bin() -> None:
     model = Accumulation.default()
-    fast, fast_left = model.pace(columns(1.5, per_day=40.0), KNOWN)
-    slow, slow_left = model.pace(columns(1.5, per_day=1.0), KNOWN)
+    fast, fast_left = model.pace(columns(1.5, per_day=40.0), 28 * np.array([40.0]), KNOWN, NATIVE)
+    slow, slow_left = model.pace(columns(1.5, per_day=1.0), 28 * np.array([1.0]), KNOWN, NATIVE)
     assert 1 < slow[0] < fast[0] < 1.5
     assert slow_left[0] > fast_left[0]
 
 
 def test_the_pace_of_a_bin_without_history_is_one_and_wide_open() -> None:
     model = Accumulation.default()
-    pace, left = model.pace(columns(3.0, rough=np.nan), ~KNOWN)
+    pace, left = model.pace(columns(3.0, rough=np.nan), np.zeros(1), ~KNOWN, NATIVE)
     assert pace[0] == pytest.approx(1, abs=0.05)
     assert left[0] == pytest.approx(model.drift_new**2, rel=0.05)
 
 
+def test_a_pace_is_the_surer_the_longer_the_bin_was_seen() -> None:
+    model = Accumulation.default()
+    points = 16.0 * np.array([0.5, 2, 7, 28])  # half a day to four weeks
+    told = {name: np.repeat(value, 4) for name, value in columns(3.0).items()}
+    pace, left = model.pace(told, points, np.repeat(~KNOWN, 4), np.repeat(NATIVE, 4))
+    assert (np.diff(pace) > 0).all()
+    assert (np.diff(left) < 0).all()
+    assert left[0] > 0.4 * model.drift_new**2
+
+
+def test_a_stream_that_nobody_knows_has_its_own_pace() -> None:
+    """Its profile is the city's, which tells next to nothing of it."""
+    model = Accumulation.default()
+    told = {name: np.repeat(value, 2) for name, value in columns(0.03, per_day=57.0, rough=6.0).items()}
+    new, foreign = np.zeros(2, dtype=bool), np.array([False, True])
+    pace, _ = model.pace(told, np.full(2, 57.0 * 28), new, foreign)
+    assert abs(np.log(pace[1] / 0.03)) < 0.5 * abs(np.log(pace[0] / 0.03))
+    _, left = model.pace(told, np.zeros(2), new, foreign)
+    assert left[1] > 4 * left[0]
+
+
 def test_boosters_are_trusted_the_less_the_farther_out_they_are_asked(tiny_model: FillModel) -> None:
-    trust = tiny_model.accumulation.trust(np.repeat(REACH_PCT[:, None], len(NEAR_H), axis=1))
+    usual = {name: np.repeat(value, len(REACH_PCT)) for name, value in columns(1.0).items()}
+    far = np.repeat(REACH_PCT[:, None], len(NEAR_H), axis=1)
+    trust = tiny_model.accumulation.trust(far, usual, np.repeat(KNOWN, len(far)))
     assert (np.diff(trust, axis=0) <= 0).all()
     assert (np.diff(trust, axis=1) <= 0).all()
     assert (trust >= 0).all()
     assert (trust < 1).all()
     half = replace(tiny_model.accumulation, support=np.full((len(NEAR_H), len(REACH_PCT)), ENOUGH))
-    assert half.trust(np.full((1, len(NEAR_H)), np.nan))[0].tolist() == [0.5] * len(NEAR_H)
+    assert half.trust(np.full((1, len(NEAR_H)), np.nan), columns(1.0), KNOWN)[0].tolist() == [0.5] * len(NEAR_H)
+
+
+def test_boosters_are_not_asked_of_strangers_slower_or_faster_than_all_they_saw(tiny_model: FillModel) -> None:
+    told = {name: np.repeat(value, 4) for name, value in columns(1.0).items()}
+    told["profile_pct_per_day"] = np.array([0.01, 16.0, 500.0, 500.0])
+    near = np.full((4, len(NEAR_H)), 50.0)
+    slow, usual, fast, known = tiny_model.accumulation.trust(near, told, np.array([False, False, False, True]))
+    assert (slow < 0.1 * usual).all()
+    assert (fast == 0).all()
+    assert (known >= usual).all()
 
 
 def test_what_a_model_learned_of_accumulation_survives_its_text(tiny_model: FillModel) -> None:
@@ -139,7 +172,9 @@ def test_a_bin_emptied_on_fixed_days_is_not_taken_for_slow_on_the_others() -> No
 def test_a_stranger_may_be_far_off_its_streams_pace_but_no_bin_off_its_own(paced: float) -> None:
     told = {"step_h": 1.0, "profile_pct_per_day": 50.0, "rough_672h": 0.5, "pace_672h": paced}
     columns = {name: np.full(2, value) for name, value in told.items()}
-    (known, stranger), _ = Accumulation.default().pace(columns, np.array([True, False]))
+    (known, stranger), _ = Accumulation.default().pace(
+        columns, np.full(2, 50.0 * 28), np.array([True, False]), np.zeros(2, dtype=bool)
+    )
     assert 0.2 <= known <= 5
     assert stranger == pytest.approx(paced, rel=0.2)
 

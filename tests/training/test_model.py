@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -293,6 +294,16 @@ def test_one_reading_is_enough_for_a_forecast(tiny_model: FillModel) -> None:
     assert np.isfinite(answer.values).all()
     assert 25 < answer.fill_now_pct[0] < 55
     assert answer.last_reading_at[0] == (START + pd.Timedelta(hours=48)).tz_localize(None)
+
+
+def test_a_new_bin_is_told_whose_profile_stands_for_its_own(tiny_model: FillModel) -> None:
+    history = made_up([("newcomer", 48, 0.0, 40.0)])
+    stream = history.bins.unique.loc["newcomer", "stream"]
+    for model, profile in (
+        (replace(tiny_model, streams=(stream,)), f"the profile of stream {stream} is used"),
+        (replace(tiny_model, streams=()), f"the training saw no stream {stream}, so the city's profile is used"),
+    ):
+        assert one(model, history, 49, "newcomer").reasons == ((f"0 h of own history; {profile}",),)
 
 
 def test_a_bin_always_at_100_is_full_now(tiny_model: FillModel) -> None:

@@ -92,3 +92,17 @@ def test_jumps_of_the_sensor_do_not_make_a_bin_look_faster() -> None:
 def test_a_bin_far_slower_than_its_profile_is_known_for_it() -> None:
     found = described([[10.0 + 0.04 * k for k in range(650)]])
     assert found.pace[0] == pytest.approx((26 + 12) / (650 + 12), rel=0.05)
+
+
+def test_a_bin_far_faster_than_its_profile_may_take_large_deposits() -> None:
+    """Steps of 80 are three days' worth of the profile, but a few hours' of this bin."""
+    found = described([[2.0, 20.0, 100.0, *[100.0] * 21] * 25 + [2.0]])
+    assert found.pace[0] == pytest.approx((25 * 98 + 12) / (25 * 2 + 12), rel=0.05)
+
+
+def test_a_bin_far_slower_than_its_profile_is_not_made_faster_by_jumps() -> None:
+    """They are less than two days' worth of the profile, but weeks of this bin."""
+    steady = [10.0 + 0.04 * k for k in range(650)]
+    jumping = [value + (55 if k >= 100 and k % 60 < 4 else 0) for k, value in enumerate(steady)]
+    found = described([steady, jumping])
+    np.testing.assert_allclose(found.pace[1], found.pace[0], rtol=0.2)
