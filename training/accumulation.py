@@ -30,7 +30,9 @@ AHEAD_H = (48.0, 168.0)
 PACE_DAYS = 28.0
 DRIFTS = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])
 STRANGER_DRIFT = 0.75
-FOREIGN_DRIFT = 2.0  # of streams that no training has seen; their profile is the city's, of other things
+# Of streams that no training has seen, whose profile is the city's, of other things: how far off it their paces are,
+# what remains unknown of the hours however much was seen, and how far boosters are believed beside their own rates.
+FOREIGN_DRIFT, FOREIGN_DOUBT, FOREIGN_TRUST = 2.0, 0.6, 0.5
 LONGEST_SPAN_H = 72.0
 MOST = 20_000
 FEWEST = 100
@@ -115,13 +117,14 @@ class Accumulation:
     def pace(
         self, columns: Mapping[str, np.ndarray], hoped: np.ndarray, known: np.ndarray, foreign: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) the pace to go on with, and its variance: the recent pace, drawn toward 1 as far as it is uncertain.
+        """(n,) the pace to go on with: the recent one, drawn toward 1 as far as it is uncertain; (n,) how uncertain.
 
-        It is told by `hoped` (n,) points; drawn the less of bins that are not `known` (n,), and hardly of those of a
-        `foreign` (n,) stream.
+        The second is a variance, as a share of the pace squared. The pace is told by `hoped` (n,) points; drawn the
+        less of bins that are not `known` (n,), and hardly of those of a `foreign` (n,) stream.
         """
         stranger = np.where(foreign, max(FOREIGN_DRIFT, self.drift_new), self.drift_new)
-        return _posterior(columns, hoped, np.where(known, self.drift, stranger), known)
+        pace, variance = _posterior(columns, hoped, np.where(known, self.drift, stranger), known)
+        return pace, variance + np.where(foreign & ~known, FOREIGN_DOUBT**2, 0.0)
 
     def gained(self, hope: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """(n, H, 13) quantiles of what is gathered where `hope` (n, H) points are expected at a pace of `variance`.
@@ -133,10 +136,13 @@ class Accumulation:
         narrow = (self.noise / mean + (variance + self.doubt**2)[:, None, None]) / 9
         return mean * np.maximum(1 - narrow + NORMAL * np.sqrt(narrow), 0) ** 3
 
-    def trust(self, projected: np.ndarray, columns: Mapping[str, np.ndarray], known: np.ndarray) -> np.ndarray:
+    def trust(
+        self, projected: np.ndarray, columns: Mapping[str, np.ndarray], known: np.ndarray, foreign: np.ndarray
+    ) -> np.ndarray:
         """(n, 16) how far boosters are believed at NEAR_H where they lead to `projected` (n, 16) percent, 0 to 1.
 
-        Of a bin that is not `known` (n,) they must also have seen others that gathered as much, and as little.
+        Of a bin that is not `known` (n,) they must also have seen others that gathered as much, and as little; of one
+        of a `foreign` (n,) stream they are believed by half.
         """
         step = REACH_PCT[1] - REACH_PCT[0]
         place = np.clip(np.nan_to_num(projected), 0, REACH_PCT[-1]) / step
@@ -145,7 +151,7 @@ class Accumulation:
         seen = self.support[row, low] + (place - low) * (self.support[row, low + 1] - self.support[row, low])
         alike = np.interp(np.log(np.maximum(_per_day(columns), PER_DAY_PCT[0])), np.log(PER_DAY_PCT), self.alike)
         seen = np.where(known[:, None], seen, np.minimum(seen, alike[:, None]))
-        return seen / (seen + ENOUGH)
+        return seen / (seen + ENOUGH) * np.where(foreign & ~known, FOREIGN_TRUST, 1.0)[:, None]
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for model.json."""
@@ -167,7 +173,10 @@ class Accumulation:
 def _posterior(
     columns: Mapping[str, np.ndarray], hoped: np.ndarray, drift: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) pace and its variance: prior 1 with `drift` (n,), evidence of `hoped` (n,) points, as rough as they come."""
+    """(n,) pace, and its variance as a share of its square: prior 1 with `drift` (n,), evidence of `hoped` (n,) points.
+
+    Gamma prior, deposits by Poisson (conjugate), in lumps that are the larger the rougher the readings come.
+    """
     hope = np.maximum(hoped, 1e-6)
     days = hope / np.maximum(columns["profile_pct_per_day"], 1e-6)
     spans = days * 24 / np.maximum(np.nan_to_num(columns["step_h"], nan=24.0), 0.1)
@@ -176,7 +185,9 @@ def _posterior(
     prior = drift**2
     share = prior / (prior + error + 1e-9)
     slowest, fastest = (np.where(known, usual, limit) for usual, limit in zip(USUAL_PACES, PACES, strict=True))
-    return 1 + share * (np.clip(columns["pace_672h"], slowest, fastest) - 1), prior * (1 - share)
+    risen = columns["pace_672h"] * (hoped + PRIOR_PCT[-1]) - PRIOR_PCT[-1]
+    pace = 1 + share * (np.clip(risen / hope, slowest, fastest) - 1)
+    return pace, prior * (1 - share) / pace
 
 
 def _best_drift(

@@ -75,6 +75,14 @@ class _Known:
     gathered: Accumulated
     clock: Clock
 
+    def columns(self, some: np.ndarray) -> dict[str, np.ndarray]:
+        """What is known of the asks `some` (n,), by name."""
+        return {name: column[some] for name, column in self.found.columns.items()}
+
+    def whose(self, model: FillModel, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) whether the model knows these bins; (n,) whether it does not even know their streams."""
+        return self.asks.code[some] >= 0, ~np.isin(self.asks.streams[some].astype(str), model.streams)
+
 
 def prospects(
     model: FillModel, history: History, archive: Archive, asks: Asks
@@ -114,7 +122,7 @@ def _by_ensemble(
     quantiles = model.ensemble.predict(features)
     near = _recalibrated(model, quantiles, asks.streams[some])
     projected = features.column("projected_pct").reshape(near.shape[:2])
-    trust = model.accumulation.trust(projected, _of(found, some), asks.code[some] >= 0)
+    trust = model.accumulation.trust(projected, known.columns(some), *known.whose(model, some))
     belief = trust * model.left_alone.belief(asks.code[some])
     due = np.flatnonzero(features.visited() & (belief.ravel() >= HARDLY))
     quantiles[due] = model.ensemble.predict(features.take(due).unvisited())
@@ -127,8 +135,7 @@ def _by_own_rates(model: FillModel, known: _Known, some: np.ndarray) -> tuple[np
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
     total = gathered.at(clock.local_s(moments, rows), rows)
-    foreign = ~np.isin(asks.streams[some].astype(str), model.streams)
-    pace, doubt = model.accumulation.pace(_of(found, some), found.hoped[some], asks.code[some] >= 0, foreign)
+    pace, doubt = model.accumulation.pace(known.columns(some), found.hoped[some], *known.whose(model, some))
     hope = (total - total[:, :1]) / NANO * pace[:, None]
     if known.skies is not None:
         paces = np.broadcast_to(pace[:, None], rows.shape)
@@ -145,11 +152,6 @@ def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) 
     """(n, 16, 13) sorted quantiles from the ensemble's (n x 16, 13), of bins of `streams` (n,)."""
     near = quantiles.reshape(len(streams), len(NEAR_H), len(LEARNED))
     return np.sort(np.clip(model.calibration.apply(near, streams, NEAR_H), 0, 100), axis=2)
-
-
-def _of(found: Situations, some: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns of the asks `some` (n,)."""
-    return {name: column[some] for name, column in found.columns.items()}
 
 
 def _more(

@@ -21,7 +21,7 @@ SPREAD_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 WINDOWS_H = (6, 12, 24, 72, 168, 672)
 PRIOR_PCT = (4.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # points added to risen and expected, so that short windows stay calm
 PACES = 0.02, 50.0  # times its profile, the slowest and fastest that a bin is taken for; a new stream has the city's
-PASSES = 2  # a third changed nothing
+PASSES, CALM_PCT = 3, 4.0  # turns in which a bin's own pace is found, and points that keep it from the first few
 NANO_PER_MILLI = int(NANO / MILLI)
 
 
@@ -240,7 +240,7 @@ def _odd(cycles: Cycles, expected: np.ndarray, per_day: np.ndarray) -> np.ndarra
     _, rise, foreseen = _rises(cycles, expected)
     for _ in range(PASSES):
         risen, hoped = (np.bincount(s.seq, np.where(odd, 0, part), len(s)) / MILLI for part in (rise, foreseen))
-        pace = np.clip((risen + PRIOR_PCT[-1]) / (np.maximum(hoped, 0) + PRIOR_PCT[-1]), *PACES)
+        pace = np.clip((risen + CALM_PCT) / (np.maximum(hoped, 0) + CALM_PCT), *PACES)
         odd = unexplained(s, per_day * pace, limit)
     return odd
 

@@ -19,6 +19,7 @@ from training.model import FillModel
 from training.profiles import FillRateProfiles
 from training.resistance import LEVELS_PCT, Resistance
 from training.settings import ModelSettings
+from training.situations import PRIOR_PCT
 
 MIXED = np.array(["mixed"], dtype=object)
 SLOW_AT_THE_BRIM = replace(Resistance.none(), ease=np.array([[1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5]]))
@@ -27,6 +28,11 @@ SLOW_AT_THE_BRIM = replace(Resistance.none(), ease=np.array([[1, 1, 1, 1, 1, 1, 
 def columns(pace: float, per_day: float = 16.0, rough: float = 2.0) -> dict[str, np.ndarray]:
     found = {"pace_672h": pace, "rough_672h": rough, "step_h": 1.0, "profile_pct_per_day": per_day}
     return {name: np.array([value]) for name, value in found.items()}
+
+
+def paced(pace: float, hoped: np.ndarray) -> np.ndarray:
+    """How the features tell that a bin gathered `pace` times the `hoped` points."""
+    return (pace * hoped + PRIOR_PCT[-1]) / (hoped + PRIOR_PCT[-1])
 
 
 KNOWN, NATIVE = np.array([True]), np.array([False])
@@ -66,19 +72,21 @@ def test_the_pace_of_a_bin_without_history_is_one_and_wide_open() -> None:
 def test_a_pace_is_the_surer_the_longer_the_bin_was_seen() -> None:
     model = Accumulation.default()
     points = 16.0 * np.array([0.5, 2, 7, 28])  # half a day to four weeks
-    told = {name: np.repeat(value, 4) for name, value in columns(3.0).items()}
+    told = {name: np.repeat(value, 4) for name, value in columns(np.nan).items()} | {"pace_672h": paced(3.0, points)}
     pace, left = model.pace(told, points, np.repeat(~KNOWN, 4), np.repeat(NATIVE, 4))
     assert (np.diff(pace) > 0).all()
     assert (np.diff(left) < 0).all()
-    assert left[0] > 0.4 * model.drift_new**2
+    assert left[0] > 10 * left[-1]
 
 
 def test_a_stream_that_nobody_knows_has_its_own_pace() -> None:
     """Its profile is the city's, which tells next to nothing of it."""
     model = Accumulation.default()
-    told = {name: np.repeat(value, 2) for name, value in columns(0.03, per_day=57.0, rough=6.0).items()}
+    points = np.full(2, 57.0 * 28)
+    told = {name: np.repeat(value, 2) for name, value in columns(np.nan, per_day=57.0, rough=6.0).items()}
+    told["pace_672h"] = paced(0.03, points)
     new, foreign = np.zeros(2, dtype=bool), np.array([False, True])
-    pace, _ = model.pace(told, np.full(2, 57.0 * 28), new, foreign)
+    pace, _ = model.pace(told, points, new, foreign)
     assert abs(np.log(pace[1] / 0.03)) < 0.5 * abs(np.log(pace[0] / 0.03))
     _, left = model.pace(told, np.zeros(2), new, foreign)
     assert left[1] > 4 * left[0]
@@ -87,23 +95,25 @@ def test_a_stream_that_nobody_knows_has_its_own_pace() -> None:
 def test_boosters_are_trusted_the_less_the_farther_out_they_are_asked(tiny_model: FillModel) -> None:
     usual = {name: np.repeat(value, len(REACH_PCT)) for name, value in columns(1.0).items()}
     far = np.repeat(REACH_PCT[:, None], len(NEAR_H), axis=1)
-    trust = tiny_model.accumulation.trust(far, usual, np.repeat(KNOWN, len(far)))
+    trust = tiny_model.accumulation.trust(far, usual, np.repeat(KNOWN, len(far)), np.repeat(NATIVE, len(far)))
     assert (np.diff(trust, axis=0) <= 0).all()
     assert (np.diff(trust, axis=1) <= 0).all()
     assert (trust >= 0).all()
     assert (trust < 1).all()
     half = replace(tiny_model.accumulation, support=np.full((len(NEAR_H), len(REACH_PCT)), ENOUGH))
-    assert half.trust(np.full((1, len(NEAR_H)), np.nan), columns(1.0), KNOWN)[0].tolist() == [0.5] * len(NEAR_H)
+    assert half.trust(np.full((1, len(NEAR_H)), np.nan), columns(1.0), KNOWN, NATIVE)[0].tolist() == [0.5] * len(NEAR_H)
 
 
 def test_boosters_are_not_asked_of_strangers_slower_or_faster_than_all_they_saw(tiny_model: FillModel) -> None:
-    told = {name: np.repeat(value, 4) for name, value in columns(1.0).items()}
-    told["profile_pct_per_day"] = np.array([0.01, 16.0, 500.0, 500.0])
-    near = np.full((4, len(NEAR_H)), 50.0)
-    slow, usual, fast, known = tiny_model.accumulation.trust(near, told, np.array([False, False, False, True]))
+    told = {name: np.repeat(value, 5) for name, value in columns(1.0).items()}
+    told["profile_pct_per_day"] = np.array([0.01, 16.0, 500.0, 500.0, 16.0])
+    near = np.full((5, len(NEAR_H)), 50.0)
+    known, foreign = np.arange(5) == 3, np.arange(5) == 4
+    slow, usual, fast, known, foreign = tiny_model.accumulation.trust(near, told, known, foreign)
     assert (slow < 0.1 * usual).all()
     assert (fast == 0).all()
     assert (known >= usual).all()
+    np.testing.assert_allclose(foreign, usual / 2)
 
 
 def test_what_a_model_learned_of_accumulation_survives_its_text(tiny_model: FillModel) -> None:
@@ -168,15 +178,16 @@ def test_a_bin_emptied_on_fixed_days_is_not_taken_for_slow_on_the_others() -> No
     assert lesson.earlier.evidence_h_.sum() < 0.8 * lesson.profiles.evidence_h_.sum()
 
 
-@pytest.mark.parametrize("paced", [0.05, 15.0])
-def test_a_stranger_may_be_far_off_its_streams_pace_but_no_bin_off_its_own(paced: float) -> None:
-    told = {"step_h": 1.0, "profile_pct_per_day": 50.0, "rough_672h": 0.5, "pace_672h": paced}
+@pytest.mark.parametrize("pace", [0.05, 15.0])
+def test_a_stranger_may_be_far_off_its_streams_pace_but_no_bin_off_its_own(pace: float) -> None:
+    points = np.full(2, 50.0 * 28)
+    told = {"step_h": 1.0, "profile_pct_per_day": 50.0, "rough_672h": 0.5, "pace_672h": paced(pace, points)[0]}
     columns = {name: np.full(2, value) for name, value in told.items()}
     (known, stranger), _ = Accumulation.default().pace(
-        columns, np.full(2, 50.0 * 28), np.array([True, False]), np.zeros(2, dtype=bool)
+        columns, points, np.array([True, False]), np.zeros(2, dtype=bool)
     )
     assert 0.2 <= known <= 5
-    assert stranger == pytest.approx(paced, rel=0.2)
+    assert stranger == pytest.approx(pace, rel=0.2)
 
 
 def test_drift_is_told_by_what_the_past_alone_knew() -> None:
