@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from data.history import History
 
 
-def known_reports(history: History, bin_ids: pd.Index | np.ndarray, as_of: np.ndarray, days: float | None) -> Reports:
+def known_reports(
+    history: History, bin_ids: pd.Index | np.ndarray, as_of: np.ndarray, days: float | np.ndarray | None
+) -> Reports:
     """The reported emptyings that were known of bin_ids[s] at as_of[s] (microseconds), of the `days` before.
 
     Both arrays are (m,), a row a sequence, as in `Archive.sequences`.
@@ -33,5 +35,5 @@ def known_reports(history: History, bin_ids: pd.Index | np.ndarray, as_of: np.nd
     after = np.nan_to_num(frame["fill_after_pct"].to_numpy(dtype=float)[rows], nan=0.0)
     known = (heard <= as_of[seq]) & (emptied <= as_of[seq])
     if days is not None:
-        known &= emptied >= as_of[seq] - int(days * 24 * HOUR_US)
+        known &= emptied >= (as_of - (np.asarray(days) * (24 * HOUR_US)).astype(np.int64))[seq]
     return Reports(seq[known], emptied[known], heard[known], np.rint(after[known] * MILLI).astype(np.int64))

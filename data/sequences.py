@@ -147,10 +147,12 @@ class Archive:
         self,
         bin_ids: Sequence[str] | np.ndarray,
         as_of: np.ndarray,
-        days: float | None,
+        days: float | np.ndarray | None,
         heard_by: np.ndarray | None = None,
     ) -> Sequences:
         """What was known of bin_ids[s] at as_of[s] (microseconds), measured in the `days` before (None: all before).
+
+        `days` may be an array, one for each row.
 
         One sequence per row asked, empty for bins without readings. Only readings received by as_of, of each the
         version heard last. `heard_by` (microseconds) asks as if nothing had been heard since: an outage.
@@ -173,7 +175,11 @@ class Archive:
         return high - low
 
     def _rows(
-        self, bin_ids: Sequence[str] | np.ndarray, as_of: np.ndarray, days: float | None, heard_by: np.ndarray
+        self,
+        bin_ids: Sequence[str] | np.ndarray,
+        as_of: np.ndarray,
+        days: float | np.ndarray | None,
+        heard_by: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         code = self.bin_ids.get_indexer(pd.Index(np.asarray(bin_ids, dtype=object), dtype="str"))
         known = code >= 0
@@ -181,6 +187,8 @@ class Archive:
         end = np.where(known, self.starts[code + 1], 0) if len(self.bin_ids) else np.zeros(len(code), int)
         low = begin
         if days is not None:
-            low = search(self.measured, begin, end, as_of - int(days * 24 * HOUR_US), right=False)
+            low = search(
+                self.measured, begin, end, as_of - (np.asarray(days) * (24 * HOUR_US)).astype(np.int64), right=False
+            )
         high = search(self.measured, begin, end, heard_by + FUTURE_SLACK_US, right=True)
         return low, high

@@ -313,10 +313,13 @@ def _bin_days(examples: Examples) -> np.ndarray:
 
 
 def _alike(examples: Examples) -> np.ndarray:
-    """(49,) distinct days of bins that gathered at least PER_DAY_PCT, or at most, whichever are fewer."""
-    features = examples.features
-    rate = pd.Series(_per_day({name: features.column(name) for name in ("profile_pct_per_day", "pace_672h")}))
-    days = rate.groupby(_bin_days(examples)).agg(["min", "max"]).to_numpy()
+    """(49,) distinct days of bins that gathered at least PER_DAY_PCT, or at most, whichever are fewer.
+
+    Of bins that count as known: of others the pace may be told by few hours.
+    """
+    known = examples.take(np.flatnonzero(examples.features.column("bin") >= 0))
+    rate = _per_day({name: known.features.column(name) for name in ("profile_pct_per_day", "pace_672h")})
+    days = pd.Series(rate).groupby(_bin_days(known)).agg(["min", "max"]).to_numpy()
     least, most = days[:, :1] <= PER_DAY_PCT, days[:, 1:] >= PER_DAY_PCT
     return np.minimum(least.sum(axis=0), most.sum(axis=0)).astype(float)
 

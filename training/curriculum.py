@@ -7,6 +7,7 @@ import pandas as pd
 
 from data.cycles import DAILY_STEP_H
 from data.errors import InputError
+from data.health import RECENT_DAYS
 from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, search
 from training.examples import Asks, spans
@@ -20,6 +21,7 @@ SETTLE_H = 72.0  # no question in a bin's first three days
 OUTAGE_H = (6.0, 96.0)
 ARRIVING, ARRIVING_DAILY = 0.3, 0.9
 MOST_SPANS = 1_000_000
+FRESH, FRESH_DAYS = 0.5, (0.25, 14.0)  # of the bins that play strangers: so many began to speak so lately
 FOREIGN = 0.5  # of the bins that play strangers: they are of no known stream either
 KNOWN_SHARE = 0.75  # of the time; what profiles of it miss in the rest tells how far paces drift
 PASSES = 4  # of ten no ease differed by more than 0.005 in a test city
@@ -65,6 +67,9 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
     block = np.clip(np.searchsorted(blocks, asks.as_of, side="right") - 1, 0, settings.folds - 1)
     stranger = rng.random(len(asks)) < settings.strangers
     asks.streams[stranger & (rng.random(len(asks)) < FOREIGN)] = UNKNOWN
+    fresh = stranger & (rng.random(len(asks)) < FRESH)
+    shortest, longest = np.log(FRESH_DAYS)
+    asks.days[fresh] = np.exp(rng.uniform(shortest, longest, int(fresh.sum())))
     tables: list[np.ndarray] = []
     above = 0
     for fold in range(settings.folds):
@@ -154,7 +159,7 @@ def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Ge
     named = (("stream", "mixed"), ("site_kind", UNKNOWN), ("timezone", "UTC"))
     streams, sites, zones = (known[name].fillna(usual).to_numpy(object)[owner] for name, usual in named)
     row, code = np.zeros((2, len(owner)), dtype=int)
-    return Asks(ids[owner], streams, sites, zones, as_of, heard_by, row, code)
+    return Asks(ids[owner], streams, sites, zones, as_of, heard_by, np.full(len(owner), RECENT_DAYS), row, code)
 
 
 def _steps_h(archive: Archive) -> np.ndarray:

@@ -37,7 +37,7 @@ class Asks:
     """Questions to a history: m bins, each at its own moment.
 
     bin_ids, streams, sites, timezones (m,) text (kinds of site, "" where unknown);
-    as_of, heard_by (m,) microseconds (they differ where an outage is played);
+    as_of, heard_by (m,) microseconds (they differ where an outage is played); days (m,) of readings that are known;
     profile (m,) row of the profile table to use; code (m,) number of the bin, -1 for one that counts as unknown
     """
 
@@ -47,6 +47,7 @@ class Asks:
     timezones: np.ndarray
     as_of: np.ndarray
     heard_by: np.ndarray
+    days: np.ndarray
     profile: np.ndarray
     code: np.ndarray
 
@@ -57,7 +58,7 @@ class Asks:
         """Only these rows."""
         return Asks(
             self.bin_ids[rows], self.streams[rows], self.sites[rows], self.timezones[rows], self.as_of[rows],
-            self.heard_by[rows], self.profile[rows], self.code[rows],
+            self.heard_by[rows], self.days[rows], self.profile[rows], self.code[rows],
         )  # fmt: skip
 
     def clock(self, ahead_h: float) -> Clock:
@@ -77,7 +78,7 @@ def chunks(archive: Archive, asks: Asks) -> list[slice]:
 
 def situations_of(archive: Archive, history: History, asks: Asks, gathered: Accumulated, clock: Clock) -> Situations:
     """The situations of all asks (see `describe`); `gathered` holds their own profiles."""
-    return describe(archive, history, asks.bin_ids, asks.as_of, gathered, clock, asks.heard_by)
+    return describe(archive, history, asks.bin_ids, asks.as_of, gathered, clock, asks.heard_by, asks.days)
 
 
 def spans(history: History, until: np.ndarray | int) -> tuple[pd.DataFrame, np.ndarray]:

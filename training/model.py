@@ -171,7 +171,8 @@ class FillModel:
         full = known["full_pct"].fillna(95.0).to_numpy(dtype=float)
         named = known["bin_id"].notna().to_numpy()
         code = pd.Index(self.profiles.bin_ids_).get_indexer(pd.Index(ids))
-        asks = Asks(ids, streams, sites, zones, as_of, as_of, self.profiles.rows(ids, streams, sites), code)
+        days, profile = np.full(len(ids), RECENT_DAYS), self.profiles.rows(ids, streams, sites)
+        asks = Asks(ids, streams, sites, zones, as_of, as_of, days, profile, code)
         if not len(asks):
             empty = np.zeros((0, len(HORIZONS_H), len(LEVELS)))
             nothing = np.zeros(0, dtype="datetime64[us]")

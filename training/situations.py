@@ -62,14 +62,16 @@ def describe(
     gathered: Accumulated,
     clock: Clock,
     heard_by: np.ndarray | None = None,
+    days: float | np.ndarray = RECENT_DAYS,
 ) -> Situations:
     """Describe bins `bin_ids` (m,) as known at `as_of` (m,) microseconds, from the 28 days before.
 
-    `gathered` holds the m rows' own profiles, `clock` their local time. `heard_by` (m,) simulates an outage.
+    `gathered` holds the m rows' own profiles, `clock` their local time. `heard_by` (m,) simulates an outage, fewer
+    `days` (m,) a new bin.
     """
     heard_by = as_of if heard_by is None else heard_by
-    raw = archive.sequences(bin_ids, as_of, RECENT_DAYS, heard_by)
-    cycles = find_cycles(raw, known_reports(history, bin_ids, as_of, RECENT_DAYS))
+    raw = archive.sequences(bin_ids, as_of, days, heard_by)
+    cycles = find_cycles(raw, known_reports(history, bin_ids, as_of, days))
     health = judge(raw, cycles, as_of)
     s = cycles.sequences
     end = np.maximum(s.last, 0)

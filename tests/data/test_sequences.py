@@ -48,6 +48,17 @@ def test_an_outage_hides_what_came_in_during_it(rows: Rows, hour: int, heard_by:
     np.testing.assert_array_equal(silent.fill, told.fill[inside])
 
 
+@given(ROWS, st.integers(0, 70), st.lists(st.floats(0.01, 3), min_size=2, max_size=2))
+def test_each_row_may_reach_back_by_days_of_its_own(rows: Rows, hour: int, days: list[float]) -> None:
+    archive, at = Archive.of(history(rows)), moments(hour, hour)
+    both = archive.sequences(["a", "b"], at, np.array(days))
+    for k, name in enumerate("ab"):
+        alone = archive.sequences([name], at[:1], days[k])
+        part = slice(both.offsets[k], both.offsets[k + 1])
+        np.testing.assert_array_equal(both.measured[part], alone.measured)
+        assert (alone.measured >= at[0] - int(days[k] * 24 * HOUR_US)).all()
+
+
 @given(ROWS)
 def test_a_lag_never_crosses_from_one_bin_to_the_next(rows: Rows) -> None:
     found = Archive.of(history(rows)).sequences(["a", "b", "c"], moments(99, 99, 99), None)
