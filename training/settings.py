@@ -28,7 +28,10 @@ class ModelSettings(BaseModel):
     folds: int = Field(default=4, gt=1, description="blocks of time; a row's profile is learned from the other blocks")
     outages: float = Field(default=0.1, ge=0, lt=1, description="share of situations in which an outage is played")
     strangers: float = Field(
-        default=0.1, ge=0, lt=1, description="share of situations in which a bin is unknown; in half its stream is, too"
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="share of situations in which a bin is unknown; in half its stream is, too; half are new bins",
     )
     threads: int = Field(
         default=2, gt=0, exclude=True, description="boosters and networks fitted at a time; does not change them"
