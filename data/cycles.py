@@ -6,7 +6,7 @@ import numpy as np
 
 from data.detector import probabilities
 from data.drops import Drops, find_drops
-from data.sequences import HOUR_US, MILLI, Sequences, search
+from data.sequences import HOUR_US, MILLI, Sequences, search, sums
 from data.spikes import find_spikes
 
 MIN_DROP_DAILY_PCT = 20.0
@@ -174,7 +174,7 @@ def _append(cycles: Cycles, reports: Reports, late: np.ndarray) -> Cycles:
     more[reports.seq[late]] = 1
     grown = replace(
         s,
-        offsets=s.offsets + np.concatenate([[0], np.cumsum(more)]),
+        offsets=s.offsets + sums(more),
         seq=put(s.seq, reports.seq[late]),
         measured=put(s.measured, reports.emptied[late]),
         heard=put(s.heard, reports.heard[late]),

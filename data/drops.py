@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.sequences import HOUR_US, MILLI, Sequences
+from data.sequences import HOUR_US, MILLI, Sequences, sums
 from data.spikes import SPIKE_PCT
 
 LEAST_PCT, CLEAR_PCT = 5.0, 15.0
@@ -97,7 +97,7 @@ def describe(s: Sequences, before: np.ndarray, clear: np.ndarray, at: np.ndarray
 def _noise(s: Sequences, at: np.ndarray, first: np.ndarray) -> np.ndarray:
     down = np.zeros(len(s.fill), dtype=np.int64)
     down[1:] = np.clip(s.fill[:-1] - s.fill[1:], 0, int(SPIKE_PCT * MILLI))
-    total = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(down)])
+    total = sums(down)
     begin = np.maximum(at - STEPS, first + 1)
     return (total[np.maximum(at, begin)] - total[begin]) / np.maximum(at - begin, 1) / MILLI
 

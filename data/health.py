@@ -10,7 +10,7 @@ import pandas as pd
 from data.cycles import Cycles, find_cycles
 from data.jumps import RESTLESS_PCT, find_jumps, readings_since, steps
 from data.reports import known_reports
-from data.sequences import HOUR_US, MILLI, Archive, Sequences, microsecond
+from data.sequences import HOUR_US, MILLI, Archive, Sequences, microsecond, sums
 
 if TYPE_CHECKING:
     from data.history import History
@@ -214,7 +214,7 @@ def own_rates(cycles: Cycles, before: np.ndarray) -> tuple[np.ndarray, np.ndarra
     time = np.where(inside, np.diff(s.measured, prepend=0), 0) // 1_000_000
 
     def total(values: np.ndarray) -> np.ndarray:
-        return np.diff(np.concatenate([[0], np.cumsum(values)])[s.offsets]).reshape(m)
+        return np.diff(sums(values)[s.offsets]).reshape(m)
 
     hours = total(time) / 3600
     rate = np.where(hours > 0, np.maximum(total(rise), 0) / MILLI / np.maximum(hours, 1e-9), 0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.cycles import Cycles
-from data.sequences import HOUR_US, MILLI, Sequences, search
+from data.sequences import HOUR_US, MILLI, Sequences, search, sums
 
 DAY_US = 24 * HOUR_US
 JUMP_PCT, NOISE_FACTOR, NOISE_QUANTILE, COARSE_FACTOR = 12.0, 5.4, 0.4, 1.5
@@ -197,7 +197,7 @@ def _is_low(after: np.ndarray, before: np.ndarray, floor: np.ndarray) -> np.ndar
 
 def _so_far(which: np.ndarray, seq: np.ndarray, m: int) -> np.ndarray:
     """(k,) how many of `which` there are in the same sequence until each of them."""
-    total = np.concatenate([[0], np.cumsum(which)])
+    total = sums(which)
     return total[1:] - total[np.searchsorted(seq, np.arange(m))][seq]
 
 

@@ -76,7 +76,7 @@ class Sequences:
         """The same sequences with only the readings where `keep` (n,) holds."""
         if keep.all():
             return self
-        offsets = np.concatenate([[0], np.cumsum(keep)])[self.offsets]
+        offsets = sums(keep)[self.offsets]
         return replace(
             self, offsets=offsets, seq=self.seq[keep], measured=self.measured[keep], heard=self.heard[keep],
             fill=self.fill[keep],
@@ -106,6 +106,11 @@ def search(values: np.ndarray, low: np.ndarray, high: np.ndarray, sought: np.nda
         high = np.where(open_ & ~up, middle, high)
         open_ = low < high
     return low
+
+
+def sums(values: np.ndarray) -> np.ndarray:
+    """(n + 1,) whole sums of the first 0, 1, ... n values: what lies between two rows is the difference."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values.astype(np.int64))])
 
 
 def ragged(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,10 +15,10 @@ from data.sequences import HOUR_US
 from training.curriculum import Curriculum
 from training.examples import Examples
 from training.grid import NEAR_H, NORMAL
+from training.paces import PACES, PRIOR_PCT
 from training.past import Past
 from training.resistance import Resistance
 from training.seasons import Seasons
-from training.situations import PACES, PRIOR_PCT
 
 DRIFTS = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])
 STRANGER_DRIFT = 0.75

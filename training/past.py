@@ -12,13 +12,13 @@ from data.health import RIM_PCT
 from data.history import History
 from data.jumps import noise_limit, unexplained
 from data.reports import known_reports
-from data.sequences import HOUR_US, MILLI, Archive, search
+from data.sequences import HOUR_US, MILLI, Archive, search, sums
 from training.calendar import Clock
 from training.lookup import UNKNOWN
+from training.paces import PACES, PRIOR_PCT
 from training.profiles import NANO, Accumulated, FillRateProfiles
 from training.resistance import Resistance
 from training.seasons import Seasons
-from training.situations import PACES, PRIOR_PCT
 
 AHEAD_H = (48.0, 168.0)
 PACE_DAYS = 28.0
@@ -104,6 +104,6 @@ class Past:
         )
         first = np.minimum(first + 1, last)
         parts = self.risen, self.expected, (s.measured - s.lag(s.measured, 1, 0)) // 1_000_000
-        sums = [np.concatenate([[0], np.cumsum(np.where(self.usable, part, 0))]) for part in parts]
-        risen, expected, seen_s = (part[last] - part[first] for part in sums)
+        totals = [sums(np.where(self.usable, part, 0)) for part in parts]
+        risen, expected, seen_s = (part[last] - part[first] for part in totals)
         return risen / MILLI, expected / MILLI, seen_s / 3600

@@ -7,21 +7,17 @@ import numpy as np
 from data.cycles import Cycles, find_cycles
 from data.health import RECENT_DAYS, RIM_PCT, Health, judge
 from data.history import History
-from data.jumps import noise_limit, unexplained
 from data.reports import known_reports
 from data.resolution import resolution
-from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search
+from data.sequences import HOUR_US, MILLI, Archive, Sequences, ragged, search, sums
 from data.spikes import SPIKE_PCT
 from training.calendar import Clock
+from training.paces import Rises
 from training.profiles import NANO, Accumulated
 from training.visits import Visits
 
 SPREAD_H = (24, 72, 168)
 SPREAD_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-WINDOWS_H = (6, 12, 24, 72, 168, 672)
-PRIOR_PCT = (4.0, 4.0, 6.0, 8.0, 10.0, 12.0)  # points added to risen and expected, so that short windows stay calm
-PACES = 0.02, 50.0  # times its profile, the slowest and fastest that a bin is taken for; a new stream has the city's
-PASSES, CALM_PCT = 3, 4.0  # turns in which a bin's own pace is found, and points that keep it from the first few
 NANO_PER_MILLI = int(NANO / MILLI)
 
 
@@ -88,9 +84,10 @@ def describe(
     columns |= _raw(raw, level)
     columns |= _spread(raw, as_of, level)
     columns |= _cycle(cycles, end, some, as_of, expected, level)
-    odd = _odd(cycles, expected, gathered.per_day)
+    rises = Rises.of(cycles, expected)
+    odd = rises.odd(gathered.per_day)
     odd[begin[fallen]] = True
-    paces, pace, hoped = _pace(cycles, end, some, as_of, expected, odd)
+    paces, pace, hoped = rises.paces(end, some, as_of, odd)
     columns |= paces
     columns |= _habits(cycles, end, some)
     local = clock.local_s(as_of, np.arange(len(as_of)))
@@ -126,10 +123,6 @@ def _fallen(raw: Sequences, level: np.ndarray, measured: np.ndarray) -> tuple[np
     return fallen, np.where(pending, raw.measured[newest], measured), pending
 
 
-def _sums(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values.astype(np.int64))])
-
-
 def _begin(cycles: Cycles, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(m,) the first reading that tells the level at `end` (m,), and whether it follows a fall that is yet unjudged.
 
@@ -153,7 +146,7 @@ def _levels(
     itself; median3: of the last three; mean3, mean8: mean of the last readings, each carried forward by what the
     profile expects since.
     """
-    total = _sums(s.fill)
+    total = sums(s.fill)
     index = np.arange(len(s.seq))
     owner_end = end[s.seq] + 1
     means = (total[owner_end] - total[index]) / np.maximum(owner_end - index, 1)
@@ -165,7 +158,7 @@ def _levels(
     three = [np.maximum(end - k, begin) for k in range(3)]
     a, b, c = (s.fill[i] for i in three)
     out["median3"] = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)) / MILLI
-    carried = _sums(expected // NANO_PER_MILLI)
+    carried = sums(expected // NANO_PER_MILLI)
     for k in (3, 8):
         first = np.maximum(end - k + 1, begin)
         count = end + 1 - first
@@ -222,77 +215,14 @@ def _cycle(
     }
 
 
-def _rises(cycles: Cycles, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n,) bool: spans within one fill cycle, from below the rim; (n,) risen in them and (n,) expected, thousandths."""
-    s = cycles.sequences
-    before = s.lag(s.fill, 1, 0)
-    usable = ~cycles.breaks & (before < RIM_PCT * MILLI)
-    foreseen = np.where(usable, expected - s.lag(expected, 1, 0), 0) // NANO_PER_MILLI
-    return usable, np.where(usable, s.fill - before, 0), foreseen
-
-
-def _odd(cycles: Cycles, expected: np.ndarray, per_day: np.ndarray) -> np.ndarray:
-    """(n,) bool: steps that no deposit explains, of bins whose profiles gather `per_day` (m,) percent.
-
-    A bin that its profile does not know may be many times slower or faster; so again at the pace of what was kept.
-    """
-    s = cycles.sequences
-    limit = noise_limit(s)
-    odd = unexplained(s, per_day, limit)
-    _, rise, foreseen = _rises(cycles, expected)
-    for _ in range(PASSES):
-        risen, hoped = (np.bincount(s.seq, np.where(odd, 0, part), len(s)) / MILLI for part in (rise, foreseen))
-        pace = np.clip((risen + CALM_PCT) / (np.maximum(hoped, 0) + CALM_PCT), *PACES)
-        odd = unexplained(s, per_day * pace, limit)
-    return odd
-
-
-def _pace(
-    cycles: Cycles, end: np.ndarray, some: np.ndarray, as_of: np.ndarray, expected: np.ndarray, odd: np.ndarray
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Rise over expected rise in trailing windows, spans of one fill cycle below the rim only; and of all 28 days.
-
-    Of these the expected rise, too.
-
-    Steps that no deposit explains, `odd` (n,), are left out of both.
-    """
-    s = cycles.sequences
-    usable, rise, foreseen = _rises(cycles, expected)
-    risen, hoped = _sums(np.where(odd, 0, rise)), _sums(np.where(odd, 0, foreseen))
-    rough = _sums(np.where(usable, np.minimum(np.abs(rise - foreseen), 30_000) ** 2 // 1000, 0))
-    falls = _sums(usable & (rise < 0))
-    still = _sums(usable & (rise == 0))
-    spans = _sums(usable)
-    columns: dict[str, np.ndarray] = {}
-    pace, hope = np.ones(len(end)), np.zeros(len(end))
-    low, high = s.offsets[:-1], s.offsets[1:]
-    for hours, prior in zip(WINDOWS_H, PRIOR_PCT, strict=True):
-        first = search(s.measured, low, high, as_of - hours * HOUR_US, right=False)
-        first = np.minimum(first, end)
-        up = (risen[end + 1] - risen[first + 1]) / MILLI
-        hope = np.maximum((hoped[end + 1] - hoped[first + 1]) / MILLI, 0)
-        pace = np.where(some, np.clip((up + prior) / (hope + prior), *PACES), 1.0)
-        columns[f"pace_{hours}h"] = pace
-        if hours <= 168:
-            columns[f"risen_{hours}h"] = np.where(some, up, np.nan)
-        if hours in (6, 24):
-            columns[f"surprise_{hours}h"] = np.where(some, up - hope, np.nan)
-        if hours in (168, 672):
-            count = np.maximum(spans[end + 1] - spans[first + 1], 1)
-            columns[f"rough_{hours}h"] = np.sqrt((rough[end + 1] - rough[first + 1]) / count / 1000)
-            columns[f"falling_{hours}h"] = (falls[end + 1] - falls[first + 1]) / count
-            columns[f"resting_{hours}h"] = (still[end + 1] - still[first + 1]) / count
-    return columns, pace, np.where(some, hope, 0.0)
-
-
 def _habits(cycles: Cycles, end: np.ndarray, some: np.ndarray) -> dict[str, np.ndarray]:
     """How full the bin gets: emptyings and the mean level before them, highest level, share of full readings."""
     s = cycles.sequences
     low, high = s.offsets[:-1], s.offsets[1:]
-    count = _sums(cycles.begins)
-    before = _sums(np.where(cycles.begins, cycles.before, 0))
+    count = sums(cycles.begins)
+    before = sums(np.where(cycles.begins, cycles.before, 0))
     emptyings = count[high] - count[low]
-    full = _sums(s.fill >= RIM_PCT * MILLI)
+    full = sums(s.fill >= RIM_PCT * MILLI)
     highest = np.full(len(end), np.nan)
     if some.any():
         highest[some] = np.maximum.reduceat(s.fill, low[some]) / MILLI

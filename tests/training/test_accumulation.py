@@ -16,10 +16,10 @@ from training.curriculum import plan
 from training.examples import spans
 from training.grid import MIDDLE, NEAR_H
 from training.model import FillModel
+from training.paces import PRIOR_PCT
 from training.profiles import FillRateProfiles
 from training.resistance import LEVELS_PCT, Resistance
 from training.settings import ModelSettings
-from training.situations import PRIOR_PCT
 
 MIXED = np.array(["mixed"], dtype=object)
 SLOW_AT_THE_BRIM = replace(Resistance.none(), ease=np.array([[1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5]]))
