@@ -21,6 +21,7 @@ STUCK_H, STUCK_READINGS, STUCK_MISSED_PCT = 24.0, 5, 10.0
 STUCK_STEPS = 6.0  # a healthy bin stays still while six steps are due once in four hundred times (Poisson)
 STILL_FACTOR, STILL_CHANGES, STILL_HISTORY_H, STILL_LIVELY_H = 2.5, 20, (48.0, 168.0), 6.0
 STUCK_EMPTYINGS = 6.0
+NEVER_MOVED_H, NEVER_MOVED_READINGS = 21 * 24.0, 100  # of a sensor that was dead when it was put up no rate is known
 ERRATIC_JUMPS, ERRATIC_JUMPS_SPARSE, SPARSE_READINGS, ERRATIC_SHARE, USUAL_FACTOR = 4, 3, (10, 24), 0.04, 2.5
 ERRATIC_JUMPS_WEEK, USUAL_FACTOR_WEEK, ERRATIC_DAYS = 6, 7.0, 7
 ERRATIC_WANDERINGS = 3
@@ -87,6 +88,8 @@ class Health:
 
     def _stuck_words(self, i: int) -> str:
         words = f"stuck: the same value for {self.still_h[i]:.0f} h"
+        if not self.missed_pct[i]:
+            return f"{words}, and no other was heard in the last {RECENT_DAYS:.0f} days"
         if self.missed_pct[i] < STUCK_MISSED_PCT:
             return f"{words}, far longer than ever in the last {RECENT_DAYS:.0f} days"
         return f"{words}, in which the bin would have risen by {self.missed_pct[i]:.0f} points"
@@ -129,7 +132,8 @@ def judge(sequences: Sequences, cycles: Cycles, as_of: np.ndarray) -> Health:
     emptyings = _emptyings_until(cycles, still.since) / np.maximum(known_h, 24.0) * still.hours
     # A full bin is still until it is emptied, at the highest value that its sensor knows.
     full = (fill[end] >= RIM_PCT * MILLI) & (fill[end] >= still.highest)
-    stuck &= np.where(full, emptyings >= STUCK_EMPTYINGS, overdue | unheard_of)
+    never_moved = (still.changes == 0) & (still.hours >= NEVER_MOVED_H) & (still.readings >= NEVER_MOVED_READINGS)
+    stuck &= np.where(full, emptyings >= STUCK_EMPTYINGS, overdue | unheard_of | never_moved)
 
     jumps = find_jumps(s, cycles, as_of, rate)
     seen_2d = readings_since(s, as_of - SPELL_DAYS * 24 * HOUR_US)

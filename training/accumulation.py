@@ -31,6 +31,7 @@ LEAST_PCT = 2.0
 REACH_PCT = np.arange(0.0, 135.0, 5.0)
 PER_DAY_PCT = np.geomspace(0.125, 512.0, 49)
 ENOUGH = 20.0
+FEW_DAYS = 100.0  # of bins: who has learned of so many is believed by half
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
 USUAL_PACES = 0.2, 5.0  # a bin's own profile is not further off; a stranger's may be
 HARDLY_WORSE = 0.002
@@ -126,6 +127,12 @@ class Accumulation:
         mean = np.maximum(hope, 1e-6)[:, :, None]
         narrow = (self.noise / mean + (variance + self.doubt**2)[:, None, None]) / 9
         return mean * np.maximum(1 - narrow + NORMAL * np.sqrt(narrow), 0) ** 3
+
+    @property
+    def schooling(self) -> float:
+        """How far the ensemble has learned at all, 0 to 1: ten days of three bins teach it little but noise."""
+        days = float(self.support.max())
+        return days**2 / (days**2 + FEW_DAYS**2)
 
     def trust(
         self, projected: np.ndarray, columns: Mapping[str, np.ndarray], known: np.ndarray, foreign: np.ndarray

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from training.grid import LEARNED, LEVELS, with_ends
 from training.lookup import UNKNOWN
@@ -13,6 +14,7 @@ BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and
 PRIOR_BLOCKS = 25.0
 TIE_PCT = 0.5
 EVERYONE = "*"
+CHANGE, SETTLED_WEEKS = 1.2, 7.0  # quantiles lie 12% farther out after three weeks, 2% after a year
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Calibration:
     def softened(self, share: float) -> Calibration:
         """Only this share of every correction."""
         return Calibration({key: LEARNED + share * (curve - LEARNED) for key, curve in self.covered.items()})
+
+    def widened(self, weeks: int) -> Calibration:
+        """With quantiles the farther out the fewer `weeks` were held back: these hardly show how much bins change."""
+        if not weeks:
+            return self
+        wider = 1 + CHANGE / (weeks + SETTLED_WEEKS)
+        return Calibration({key: norm.cdf(norm.ppf(curve) / wider) for key, curve in self.covered.items()})
 
     def apply(self, values: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray) -> np.ndarray:
         """(n, H, 13) recalibrated quantiles of `values` (n, H, 13), for rows of `stream` (n,) at `horizon_h` (H,)."""

@@ -58,6 +58,12 @@ def monotone(values: np.ndarray) -> np.ndarray:
     return np.sort(out, axis=2)
 
 
+def added(now: np.ndarray, gained: np.ndarray) -> np.ndarray:
+    """(n, H, 13) quantiles of what is, (n, 1, 13), and what comes, (n, H, 13): medians add, spreads in squares."""
+    middle, rise = (part[:, :, MIDDLE : MIDDLE + 1] for part in (now, gained))
+    return middle + rise + np.sign(NORMAL) * np.sqrt((now - middle) ** 2 + (gained - rise) ** 2)
+
+
 def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.ndarray, held: Resistance) -> np.ndarray:
     """(n, H, 13) over all HORIZONS_H from the learned (n, 16, 13) and what the bin's own rates add since as_of.
 
@@ -68,9 +74,7 @@ def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.nd
     """
     k = len(NEAR_H)
     now = held.gathered(near[:, :1, :], stream)
-    middle = now[:, :, MIDDLE : MIDDLE + 1]
-    rise = gained[:, :, MIDDLE : MIDDLE + 1]
-    own = middle + rise + np.sign(NORMAL) * np.sqrt((now - middle) ** 2 + (gained - rise) ** 2)
+    own = added(now, gained)
     joined = trust[:, :, None] * near + (1 - trust[:, :, None]) * held.level(own[:, :k], stream)
     after = held.gathered(joined[:, -1:], stream) + own[:, k:] - own[:, k - 1 : k]
     left = np.clip((FORGOTTEN_H - FAR_H) / (FORGOTTEN_H - NEAR_H[-1]), 0, 1)[None, :, None]

@@ -255,4 +255,4 @@ def _calibrate(ensemble: Ensemble, late: Examples) -> Calibration:
     truth = late.rise + late.features.level
     quantiles = np.sort(ensemble.predict(late.features), axis=1)
     learned = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
-    return learned.softened(BELIEVED)
+    return learned.softened(BELIEVED).widened(len(np.unique(late.as_of // (7 * 24 * HOUR_US))))

@@ -14,7 +14,7 @@ from training.calendar import Clock, holiday_days
 from training.departures import Departures, departures
 from training.examples import Asks, situations_of
 from training.features import horizon_features
-from training.grid import HORIZONS_H, LEARNED, NEAR_H, go_on, mixture, monotone, with_ends
+from training.grid import HORIZONS_H, LEARNED, NEAR_H, NORMAL, added, go_on, mixture, monotone, with_ends
 from training.profiles import NANO, Accumulated
 from training.resistance import Resistance
 from training.situations import Situations
@@ -22,6 +22,7 @@ from training.situations import Situations
 if TYPE_CHECKING:
     from training.model import FillModel
 
+LEAST_NOISE_PCT = 0.5  # of a level, however calm the sensor seems
 UNLIKELY = 0.005  # what is less probable is left out
 HARDLY = 0.1  # who is believed less need not be asked twice
 
@@ -31,7 +32,8 @@ class Prospects:
     """Of n bins, each at its own moment, what is to come, in percent.
 
     row (n,)            which of the asks they are: those with a level to begin from
-    near (n, 16, 13)    quantiles of the level at NEAR_H by the ensemble, recalibrated
+    near (n, 16, 13)    quantiles of the level at NEAR_H by the ensemble, recalibrated; where it has learned of few
+                        days, in part by the level heard last and own rates
     no_round (n, 16, 13) likewise, as if no round came by in these hours
     gained (n, H, 13)   quantiles of what the own rates add by HORIZONS_H
     emptied (n,)        probability that the bin was emptied since its newest reading
@@ -101,7 +103,10 @@ def prospects(
     some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
     known = _Known(asks, found, skies, gathered, clock)
     near, no_round, trust, belief = _by_ensemble(model, known, some)
-    gained, emptied, refilled = _by_own_rates(model, known, some)
+    now, gained, emptied, refilled = _by_own_rates(model, known, some)
+    own = model.accumulation.resistance.level(added(now, gained[:, : len(NEAR_H)]), asks.streams[some])
+    share = model.accumulation.schooling
+    near, no_round = (np.sort(share * told + (1 - share) * own, axis=2) for told in (near, no_round))
     return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, asks.streams[some])
 
 
@@ -129,8 +134,10 @@ def _by_ensemble(
     return near, _recalibrated(model, quantiles, asks.streams[some]), trust, belief
 
 
-def _by_own_rates(model: FillModel, known: _Known, some: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`gained`, `emptied` and `refilled` of the asks `some` (n,); see `Prospects`."""
+def _by_own_rates(
+    model: FillModel, known: _Known, some: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What is gathered by now (n, 1, 13); `gained`, `emptied` and `refilled` of the asks `some`; see `Prospects`."""
     asks, found, gathered, clock = known.asks, known.found, known.gathered, known.clock
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
@@ -145,7 +152,12 @@ def _by_own_rates(model: FillModel, known: _Known, some: np.ndarray) -> tuple[np
     told, now = clock.local_s(found.measured[some], some), clock.local_s(asks.as_of[some], some)
     since = total[:, 0] - gathered.at(found.visits.usual(told, now, some), some)
     anew = hope + (since / NANO * pace)[:, None]
-    return model.accumulation.gained(hope, doubt), emptied, model.accumulation.gained(anew, doubt)
+    unheard = ((total[:, 0] - gathered.at(told, some)) / NANO * pace)[:, None]
+    noise = np.maximum(found.health.noise_pct[some], LEAST_NOISE_PCT)
+    level = found.level[some][:, None] + noise[:, None] * NORMAL
+    last = model.accumulation.resistance.gathered(level, asks.streams[some])[:, None]
+    gain = model.accumulation.gained
+    return added(last, gain(unheard, doubt)), gain(hope, doubt), emptied, gain(anew, doubt)
 
 
 def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) -> np.ndarray:

@@ -13,11 +13,13 @@ from training.hindsight import Hindsight
 from training.misses import miss_cards, where_worst
 from training.page import Tile
 from training.score_charts import (
+    LEAST_SHOWN,
     ends,
     error_chart,
     ranking_chart,
     skill_chart,
     slice_error_chart,
+    slice_rows,
     slice_skill_chart,
     span_h,
 )
@@ -71,7 +73,7 @@ def _top(
     all_ = table.iloc[table.index[(table["slice"] == "all") & table["horizon_h"].isna()][0]]
     hours = sorted(rows["horizon_h"].unique())
     reach = f"{span_h(hours[0]).removesuffix(' h')} to {span_h(hours[-1])}" if len(hours) > 1 else span_h(hours[0])
-    lead = f"A forecast {reach} ahead is off by {all_['crps']:.2f} points of fill"
+    lead = f"A forecast {reach} ahead is off by {all_['crps']:.2f} points of fill (CRPS)"
     if other:
         lead += f", {abs(all_['skill']):.1%} {'less' if all_['skill'] >= 0 else 'more'} than the best baseline, {other}"
     tiles = [Tile(f"{all_['crps']:.2f}", "CRPS, points of fill")]
@@ -105,15 +107,16 @@ def _errors(card: pd.DataFrame, overall: pd.DataFrame, table: pd.DataFrame, ours
     if other:
         cards.append(skill_chart(table[table["slice"] == "all"], other))
     cards.append(ranking_chart(overall["crps"], ours, other))
+    parts = [page.heading("How far off"), page.grid(cards)]
+    if not slice_rows(table):
+        few = f"There are too few windows to slice: no two slices of a kind have {LEAST_SHOWN} or more each."
+        return [*parts, page.heading("Where it is hard", few)]
     slices = [slice_error_chart(table, ours, other)]
     if other:
         slices.append(slice_skill_chart(table, other))
     slices.append(slice_coverage_chart(table))
-    return [
-        page.heading("How far off"), page.grid(cards),
-        page.heading("Where it is hard", "Each line is a slice of the windows; their number stands at the right."),
-        page.grid(slices),
-    ]  # fmt: skip
+    note = "Each line is a slice of the windows; their number stands at the right."
+    return [*parts, page.heading("Where it is hard", note), page.grid(slices)]
 
 
 def _trust(

@@ -118,7 +118,7 @@ def slice_rows(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def slice_error_chart(table: pd.DataFrame, ours: str, other: str | None) -> Card:
     """CRPS of the model and of the best baseline, slice by slice."""
     groups = slice_rows(table)
-    values = np.concatenate([g[["crps", "other"]].to_numpy(float).ravel() for _, g in groups]) if groups else np.ones(1)
+    values = np.concatenate([g[["crps", "other"]].to_numpy(float).ravel() for _, g in groups])
     plane, places, parts = _rows(groups, (0.0, float(np.nanmax(values)) * 1.05))
     parts.append(drawing.axis_x(plane, [(t, f"{t:g}") for t in drawing.ticks_between(*plane.x)], lines=True))
     for row, y in places:
@@ -128,13 +128,9 @@ def slice_error_chart(table: pd.DataFrame, ours: str, other: str | None) -> Card
         parts.append(drawing.dot(plane, row["crps"], y, "ours", f"{ours}, {row['value']}: {row['crps']:.2f}", 5))
     entries = [("ours", ours)] + ([("other", other)] if other else [])
     parts.append(drawing.legend(plane, entries, plane.left, 12))
-    words = "There is nothing to slice by."
-    if places:
-        everything = [row for row, _ in places]
-        hard, easy = max(everything, key=lambda r: r["crps"]), min(everything, key=lambda r: r["crps"])
-        words = (
-            f"Hardest: {_name(hard)}, off by {hard['crps']:.1f} points. Easiest: {_name(easy)}, by {easy['crps']:.1f}."
-        )
+    everything = [row for row, _ in places]
+    hard, easy = max(everything, key=lambda r: r["crps"]), min(everything, key=lambda r: r["crps"])
+    words = f"Hardest: {_name(hard)}, off by {hard['crps']:.1f} points. Easiest: {_name(easy)}, by {easy['crps']:.1f}."
     return Card("CRPS by slice, points of fill", drawing.svg(plane, parts, words), words)
 
 
@@ -142,7 +138,7 @@ def slice_skill_chart(table: pd.DataFrame, other: str) -> Card:
     """Skill with its interval, slice by slice."""
     groups = slice_rows(table)
     columns = ["skill", "skill_low", "skill_high"]
-    values = np.concatenate([g[columns].to_numpy(float).ravel() for _, g in groups]) * 100 if groups else np.zeros(1)
+    values = np.concatenate([g[columns].to_numpy(float).ravel() for _, g in groups]) * 100
     seen = np.append(values[np.isfinite(values)], 0.0)
     # One wide interval must not squeeze all the others: it is cut off at the edge.
     low, high = min(-2.0, max(float(seen.min()), -40.0)), max(2.0, min(float(seen.max()), 80.0))

@@ -51,6 +51,15 @@ def test_a_value_that_stays_while_the_bin_should_fill_is_stuck() -> None:
     assert found["reasons"].startswith("stuck: the same value for 50 h")
 
 
+@pytest.mark.parametrize("value", [0.0, 42.0])
+def test_a_sensor_that_never_moved_in_three_weeks_is_stuck(value: float) -> None:
+    found = health(np.full(22 * 24, value), as_of=START + pd.Timedelta(days=22))
+    assert found["status"] == "faulty_sensor"
+    assert "no other was heard" in found["reasons"]
+    assert health(np.full(20 * 24, value), as_of=START + pd.Timedelta(days=20))["status"] == "ok"
+    assert health(np.full(22, value), np.arange(22) * 24, START + pd.Timedelta(days=22))["status"] == "ok"  # too few
+
+
 def test_a_bin_that_hardly_fills_is_not_stuck() -> None:
     assert health(np.floor(np.arange(HOURS + 1) / 100))["status"] == "ok"
 

@@ -70,6 +70,15 @@ def test_half_a_correction_lies_between_none_and_all_of_it() -> None:
     assert ((narrow < width) & (width < wide)).all()
 
 
+def test_the_fewer_weeks_were_held_back_the_farther_out_quantiles_lie() -> None:
+    calibration = learned(1.0)
+    as_they_are, many, few = (applied(c) for c in (calibration, calibration.widened(52), calibration.widened(3)))
+    width = [made[:, 10] - made[:, 2] for made in (as_they_are, many, few)]
+    assert (width[0] < width[1]).all()
+    np.testing.assert_allclose(width[2] / width[0], 1.12, atol=0.03)
+    np.testing.assert_allclose(few[:, 6], as_they_are[:, 6], atol=0.1)
+
+
 def test_no_held_back_weeks_change_nothing() -> None:
     np.testing.assert_array_equal(applied(Calibration.identity())[0], 50 + 5 * NORMAL)
 

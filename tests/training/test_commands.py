@@ -238,7 +238,7 @@ def test_compare_warns_of_windows_that_a_model_has_learned_from(
 def test_promote_and_rollback_say_who_is_champion(run: Runner, registered: Settings) -> None:
     forced = run("promote", "--force", "--reason", "nothing to judge by")
     assert forced.out.endswith("brimcast version 3 is the champion now, in place of version 1.\n")
-    assert run("promote", "3").out == "brimcast version 3 is the champion.\n"
+    assert run("promote", "3").out == "brimcast version 3 is the champion already: there is no other to judge.\n"
     assert run("rollback").out.endswith("brimcast version 1 is the champion again, in place of version 3.\n")
     again = run("rollback")
     assert again.code == 1

@@ -163,7 +163,7 @@ def test_without_readings_or_a_store_it_is_said_what_is_needed(run: Any, registe
 
 
 def test_the_champion_stays_it_without_any_readings(run: Any, registered: Settings) -> None:
-    assert run("promote", "1").out == "brimcast version 1 is the champion.\n"
+    assert run("promote", "1").out == "brimcast version 1 is the champion already: there is no other to judge.\n"
     assert decisions(registered) == []
 
 

@@ -52,7 +52,7 @@ def promote(
     challenger = registry.found(name, registry.CHALLENGER if version is None else version, settings)
     champion = tracking.find(name, registry.CHAMPION, settings)
     if champion is not None and champion.version == challenger.version:
-        print(f"{name} version {champion.version} is the champion.")
+        print(f"{name} version {champion.version} is the champion already: there is no other to judge.")
         return
     judged = champion is not None and (readings is not None or not force)
     source = named_or_store(readings, settings, UNJUDGED) if judged else None
