@@ -95,7 +95,7 @@ def check(
     from data.progress import working
     from data.sources import read_mapping
 
-    check_outputs(rejected, emptyings)
+    check_outputs(rejected, emptyings, inputs=(readings, bins, emptyings_in, weather))
     check_ending(rejected, emptyings)
     with working("Checking") as say:
         say("reading and cleaning")

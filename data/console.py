@@ -80,11 +80,18 @@ def fail(text: str) -> NoReturn:
     sys.exit(1)
 
 
-def check_outputs(*paths: Path | None) -> None:
-    """Refuse, before the work starts, files that could not be written at its end. Raises InputError."""
+def check_outputs(*paths: Path | None, inputs: Sequence[str | None] = ()) -> None:
+    """Refuse, before the work starts, files that are `inputs` or could not be written at its end. Raises InputError."""
+    read = {Path(name).resolve() for name in inputs if name and "://" not in name}
     for path in paths:
         if path is None:
             continue
+        if path.resolve() in read:
+            raise InputError(
+                f"{path} is to be read and to be written",
+                expected="another file for what comes out",
+                remedy=f"Name one, such as {path.with_stem(path.stem + '-out')}: what was read would be lost.",
+            )
         if path.is_dir():
             raise InputError(
                 f"{path} is a directory",

@@ -93,6 +93,7 @@ def _bins(
         "bin_id": [str(bin_id) for bin_id in forecast.bin_ids],
         "as_of": moments(forecast.as_of),
         "status": [str(status) for status in forecast.status],
+        "reasons": [list(why) for why in forecast.reasons],
         "fill_now_pct": numbers(forecast.fill_now_pct),
         "p_full": numbers(p_full),
         "expected_fill_pct": numbers(expected),

@@ -142,6 +142,7 @@ DUE = DueAnswer(
             bin_id=FIRST,
             as_of=AS_OF,
             status="ok",
+            reasons=[],
             fill_now_pct=63.5,
             p_full=0.27,
             expected_fill_pct=86.1,

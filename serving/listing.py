@@ -16,6 +16,7 @@ COLUMNS = ("bin_id", "status", "fill_now_pct", "p_full", "expected_fill_pct", "l
            "latitude", "longitude", "capacity_l", "expected_volume_l")  # fmt: skip
 
 HEADINGS = ("bin", "full by then", "fill now", "fill then", "empty no later than", "even odds of full", "litres")
+LINES = 5  # below the table: bins of which there is something to know, and those that are skipped
 RIGHT = ("full by then", "fill now", "fill then", "litres")
 
 
@@ -48,26 +49,31 @@ def print_due(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows
     named = f"{answer.model.name} version {answer.model.version}"
     print(f"{len(answer.due)} bins are due{f' ({more} more than shown)' if more else ''}; {named}, "
           f"as of {answer.as_of.astimezone(zone):%Y-%m-%d %H:%M}.")  # fmt: skip
+    told = [due for due in answer.due[:rows] if due.reasons]
+    for due in told[:LINES]:
+        print(f"  {due.bin_id}  {'; '.join(due.reasons)}")
+    if len(told) > LINES:
+        print(f"  and of {len(told) - LINES} more there is something to know")
     if answer.left_out:
         print(f"{answer.left_out} more are due than were asked for.")
     if answer.skipped:
         print(f"{len(answer.skipped)} are skipped, someone should look at them:")
-        for skipped in answer.skipped[:5]:
+        for skipped in answer.skipped[:LINES]:
             print(f"  {skipped.bin_id}  {skipped.status}: {'; '.join(skipped.reasons)}")
-        if len(answer.skipped) > 5:
-            print(f"  and {len(answer.skipped) - 5} more")
+        if len(answer.skipped) > LINES:
+            print(f"  and {len(answer.skipped) - LINES} more")
 
 
 def due_csv(answer: DueAnswer) -> str:
     """The due bins as CSV with a header; times RFC 3339 in UTC. Skipped bins follow, with their status alone."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, "skipped_because"])
+    writer.writerow([*COLUMNS, "skipped_because", "reasons"])
     for due in answer.due:
         told = due.model_dump(mode="json") | {"full_at_p50": due.model_dump(mode="json")["full_at"]["p50"]}
-        writer.writerow([told[name] for name in COLUMNS] + [""])
+        writer.writerow([told[name] for name in COLUMNS] + ["", "; ".join(due.reasons)])
     for skipped in answer.skipped:
-        writer.writerow([skipped.bin_id, skipped.status, *[""] * (len(COLUMNS) - 2), "; ".join(skipped.reasons)])
+        writer.writerow([skipped.bin_id, skipped.status, *[""] * (len(COLUMNS) - 2), "; ".join(skipped.reasons), ""])
     return out.getvalue()
 
 

@@ -34,7 +34,7 @@ from training.situations import Situations
 OWN_EVIDENCE_H = 7 * 24.0
 BLOCK_DAYS = 28
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
-TOLD_EMPTIED = 0.5  # from this probability on the reasons say that a bin was emptied since its newest reading
+TOLD_EMPTIED, PROBABLE = 0.1, 0.5  # from here on reasons say that a bin was possibly, or probably, emptied meanwhile
 BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
 
 
@@ -193,7 +193,8 @@ class FillModel:
         values[told.row] = told.unattended(self.accumulation.resistance)
         status, reasons = self._status(asks, found, named, skies)
         for i in np.flatnonzero(told.emptied >= TOLD_EMPTIED).tolist():  # only over bins that were just visited
-            why = f"probably emptied since its newest reading ({told.emptied[i]:.0%}), as at this hour of past weeks"
+            how = "probably" if told.emptied[i] >= PROBABLE else "possibly"
+            why = f"{how} emptied since its newest reading ({told.emptied[i]:.0%}), as at this hour of past weeks"
             reasons[told.row[i]] = (*reasons[told.row[i]], why)
         measured = np.where(found.health.readings > 0, found.health.last_measured, np.iinfo(np.int64).min)
         return FillForecast(

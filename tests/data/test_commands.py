@@ -29,6 +29,14 @@ def city(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_what_is_read_is_not_written_over(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (city / "told.csv").write_text("bin_id,emptied_at\nb,2025-03-04T06:00Z\n")
+    for words in (("--rejected", city / "r.csv"), ("--reported", city / "told.csv", "--emptyings", city / "told.csv")):
+        assert run("check", "--readings", city / "r.csv", "--bins", city / "bins.csv", *words) == 1
+        assert "is to be read and to be written" in capsys.readouterr().err
+    assert (city / "r.csv").read_text() == ROWS
+
+
 def test_check_tells_programs_what_it_found(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "--readings", city / "r.csv", "--bins", city / "bins.csv", "--json") == 0
     told = json.loads(capsys.readouterr().out)

@@ -82,6 +82,7 @@ def test_due_as_csv_has_a_row_for_each_bin_due_or_skipped(by_hand: Any, capsys: 
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["bin_id"], row["status"]) for row in rows] == [("high", "ok"), ("faulty-1", "faulty_sensor")]
     assert rows[1]["skipped_because"]
+    assert [row["reasons"] for row in rows] == ["", ""]
 
 
 def test_due_as_a_table_names_the_bins(by_hand: Any, capsys: pytest.CaptureFixture[str]) -> None:

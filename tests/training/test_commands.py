@@ -142,6 +142,7 @@ def test_forecast_without_a_champion_says_to_fit_and_writes_nothing(
         ({"as_of": "2025-02-01T06:00"}, "offset"),
         ({"at": "soon"}, "no time"),
         ({"at": "2024-01-01T00:00Z"}, "before as_of"),
+        ({"at": "2025-03-01T00:00Z"}, "more than 14 days after as_of"),
         ({"bin_id": None}, "bin_id"),
     ],
 )

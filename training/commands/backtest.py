@@ -61,7 +61,7 @@ def backtest(
     from training.scorecard import scorecard_text
     from training.settings import ModelSettings
 
-    check_outputs(out, html)
+    check_outputs(out, html, inputs=(readings, bins, emptyings, weather))
     if out is not None and out.suffix != ".parquet":
         raise typer.BadParameter(f"{out} is not named .parquet.", param_hint="--out")
     step, hours = duration_of(every, "--every"), horizons_of(horizons)

@@ -76,7 +76,7 @@ def replay(
     from training.replay_report import replay_page, replay_text
     from training.settings import ModelSettings
 
-    check_outputs(out, html)
+    check_outputs(out, html, inputs=(readings, bins, emptyings, weather))
     check_ending(out)
     ahead, chosen, models = duration_of(lead, "--lead"), risks_of(risks), list(dict.fromkeys(model or []))
     for one in models:
