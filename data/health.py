@@ -26,6 +26,7 @@ ERRATIC_JUMPS, ERRATIC_JUMPS_SPARSE, SPARSE_READINGS, ERRATIC_SHARE, USUAL_FACTO
 ERRATIC_JUMPS_WEEK, USUAL_FACTOR_WEEK, ERRATIC_DAYS = 6, 7.0, 7
 ERRATIC_WANDERINGS = 3
 SCALE_MIN_PCT, SCALE_MAX_PCT, SCALE_SHARE = -3.0, 110.0, 0.2
+FRACTION_SPREAD, FRACTION_READINGS = 0.4, 50  # within 0 to 1 percent, and not in whole percents
 RIM_PCT = 98.0
 OLD_DAYS, SPELL_DAYS = 5, 2  # with five days of history, what is usual is learned from before the last two
 
@@ -45,7 +46,7 @@ class Health:
     jumps_2d (m,)        jumps of the last 2 days
     noise_pct (m,)       points by which readings go down when they do, emptyings and jumps aside
     wanderings (m,)      days of the last 28 on which the mean level fell, but not as emptyings do
-    silent, stuck, erratic, out_of_scale (m,)  bool
+    silent, stuck, erratic, out_of_scale, fractions (m,)  bool; fractions: told as 0 to 1 instead of 0 to 100
     """
 
     readings: np.ndarray
@@ -63,11 +64,12 @@ class Health:
     stuck: np.ndarray
     erratic: np.ndarray
     out_of_scale: np.ndarray
+    fractions: np.ndarray
 
     @property
     def status(self) -> np.ndarray:
         """(m,) ok, stale, faulty_sensor or no_data."""
-        faulty = self.stuck | self.erratic | self.out_of_scale
+        faulty = self.stuck | self.erratic | self.out_of_scale | self.fractions
         return np.select(
             [self.readings == 0, faulty, self.silent], ["no_data", "faulty_sensor", "stale"], default="ok"
         ).astype(object)
@@ -80,6 +82,7 @@ class Health:
             (self.stuck, self._stuck_words),
             (self.erratic, self._erratic_words),
             (self.out_of_scale, lambda i: "out of scale: many readings below 0 or above 110"),
+            (self.fractions, lambda i: "out of scale: every reading lies between 0 and 1 percent; are they fractions?"),
             (self.silent & (self.readings > 0), lambda i: f"silent: the newest reading is {self.age_h[i]:.0f} h old"),
         ):  # fmt: skip
             for i in np.flatnonzero(hit).tolist():  # only over bins that have something to say
@@ -152,8 +155,21 @@ def judge(sequences: Sequences, cycles: Cycles, as_of: np.ndarray) -> Health:
     out_of_scale = (np.bincount(s.seq[off], minlength=m) >= SCALE_SHARE * seen) & (seen > STUCK_READINGS)
     return Health(
         count, last_measured, age_h, step_h, still.hours, missed_pct, jumps.falls, jumps.last_7_days,
-        jumps.last_2_days, jumps.noise_pct, jumps.wanderings, silent, stuck, erratic, out_of_scale,
+        jumps.last_2_days, jumps.noise_pct, jumps.wanderings, silent, stuck, erratic, out_of_scale, _fractions(s),
     )  # fmt: skip
+
+
+def _fractions(s: Sequences) -> np.ndarray:
+    """(m,) bool: sequences that go up and down between 0 and 1 percent, in parts of a percent, and never beyond."""
+    out = np.zeros(len(s), dtype=bool)
+    some = s.last >= 0
+    if some.any():
+        begins = s.offsets[:-1][some]
+        lowest, highest = (least.reduceat(s.fill, begins) / MILLI for least in (np.minimum, np.maximum))
+        parts = np.add.reduceat((s.fill % MILLI != 0).astype(np.int64), begins)
+        inside = (lowest >= 0) & (highest <= 1) & (highest - lowest >= FRACTION_SPREAD)
+        out[some] = inside & (parts >= FRACTION_READINGS)
+    return out
 
 
 @dataclass(frozen=True)

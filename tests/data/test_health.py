@@ -84,6 +84,18 @@ def test_a_sensor_far_off_the_scale_is_faulty(value: float) -> None:
     assert "out of scale" in found["reasons"]
 
 
+def test_a_sensor_that_tells_fractions_is_out_of_scale() -> None:
+    found = health(sawtooth() / 100)
+    assert found["status"] == "faulty_sensor"
+    assert "fractions" in found["reasons"]
+
+
+def test_a_bin_that_is_nearly_empty_tells_no_fractions() -> None:
+    rng = np.random.default_rng(0)
+    assert health(rng.integers(0, 2, HOURS + 1))["status"] == "ok"  # whole percents
+    assert health(np.clip(rng.normal(0.3, 0.5, HOURS + 1), 0, 2))["status"] == "ok"  # noise beyond one percent
+
+
 def test_a_bin_without_a_recent_reading_has_no_data() -> None:
     assert health(sawtooth(), as_of=AS_OF + pd.Timedelta(days=29))["status"] == "no_data"
 
