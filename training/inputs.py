@@ -20,6 +20,7 @@ from data.times import EXAMPLE, read_times
 
 TIMES = ("as_of", "at")
 VISIT_TIMES = ("planned_at",)
+FURTHEST = pd.Timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ def read_windows(source: str, *, timezone: str | None = None) -> pd.DataFrame:
     early = (windows["at"] < windows["as_of"]).to_numpy()
     remedy = "A forecast is of a moment after it is made: correct it."
     _refuse(early, raw["at"], source, "`at` before as_of", remedy, TIMES)
+    far = (windows["at"] - windows["as_of"] > FURTHEST).to_numpy()
+    remedy = "Forecasts reach no further: leave these windows out, or name a later as_of."
+    _refuse(far, raw["at"], source, "`at` more than 14 days after as_of", remedy, TIMES)
     return windows
 
 
@@ -100,7 +104,7 @@ def _refuse(
         first = int(wrong.argmax())
         count = int(wrong.sum())
         raise InputError(
-            f"Row {first} of {source} (counted from 0) has {what}: {values.iloc[first]!r}; {count:,} such rows",
+            f"Row {first} of {source} (counted from 0) has {what}: {values.iloc[first]}; {count:,} such rows",
             expected=f"bin_id, {' and '.join(names)} in every row, ISO 8601 with an offset",
             remedy=remedy,
             example=",".join(["bin-1", EXAMPLE, "2025-02-01T06:00:00+01:00"][: 1 + len(names)]),

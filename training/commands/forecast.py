@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from data.console import check_outputs, example
-from data.errors import InputError
 from data.progress import working
 from data.settings import read_settings
 from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, ReadingsAt, WeatherAt, Zone
 from training.commands.reading import read_history
 
-FURTHEST = timedelta(days=14)
 EXAMPLE = example(
     "brimcast training forecast --readings readings.parquet --windows windows.parquet --out forecasts.parquet"
 )
@@ -44,14 +41,6 @@ def forecast(
     check_outputs(out, inputs=(readings, windows, bins, emptyings, weather))
     check_model(model)
     asked = read_windows(windows, timezone=timezone)
-    far = asked["at"] - asked["as_of"] > FURTHEST
-    if far.any():
-        bin_id = asked.loc[far, "bin_id"].iloc[0]
-        raise InputError(
-            f"{int(far.sum())} windows whose `at` lies more than 14 days after as_of, the first of them of {bin_id}",
-            expected="`at` within 14 days, which is as far as forecasts reach",
-            remedy="Leave these windows out, or ask of a later as_of.",
-        )
     history = read_history(readings, bins, emptyings, weather, timezone, map)
     with working("Forecasting") as say:
         forecaster = resolve(model, name, history, asked["as_of"].min(), read_settings())
