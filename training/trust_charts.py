@@ -65,7 +65,7 @@ def _reliable_words(table: pd.DataFrame, rows: pd.DataFrame, other: pd.DataFrame
     off = [row for row in judged if not trusted(row)]
     words = f"{len(judged) - len(off)} of {len(judged)} tenths with {LEAST} windows or more are as they should be"
     if len(judged) < 2:
-        words = "There are too few windows to judge all but one tenth"
+        words = f"Hardly anything can be judged: {len(judged)} of {len(table)} tenths have {LEAST} windows or more"
     if off:
         worst = max(off, key=lambda row: abs(row["event_rate"] - row["p_mean"]))
         words += f"; worst, {worst['p_mean']:.0%} said came true in {worst['event_rate']:.0%}"
