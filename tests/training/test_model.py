@@ -227,6 +227,17 @@ def test_what_was_heard_after_until_teaches_nothing(small_history: History, spli
     assert_same(one.forecast(small_history, split), other.forecast(small_history, split))
 
 
+def test_who_has_learned_of_few_days_of_bins_says_what_the_sensors_say(tiny_model: FillModel) -> None:
+    accumulation = tiny_model.accumulation
+    unschooled = replace(tiny_model, accumulation=replace(accumulation, support=np.ones_like(accumulation.support)))
+    assert unschooled.accumulation.schooling < 0.001
+    assert replace(accumulation, support=500 * np.ones_like(accumulation.support)).schooling > 0.9
+    told = one(unschooled, made_up(hourly("bin-0001", np.arange(20, 60)), []), 39, "bin-0001")
+    assert told.fill_now_pct[0] == pytest.approx(59, abs=1)
+    soon = told.quantiles([0.1, 0.9], START + pd.Timedelta(hours=39.1))[0]
+    assert soon[1] - soon[0] < 6
+
+
 # ---------------------------------------------------------------- monotone
 
 
