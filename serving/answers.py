@@ -104,7 +104,7 @@ class DueBin(BaseModel):
     bin_id: str
     as_of: AwareDatetime = Field(description="when its forecast was made: no reading of this bin has come since")
     status: Status
-    reasons: list[str] = Field(description="what there is to know of it, as that it may have been emptied meanwhile")
+    reasons: list[str] = Field(default=[], description="what there is to know of it, as that it was possibly emptied")
     fill_now_pct: float | None
     p_full: float = Field(description="probability of being full by `by`, or by its own next visit")
     expected_fill_pct: float | None = Field(description="mean fill at that moment")
