@@ -17,10 +17,11 @@ from data.history import History
 from data.inputs import need_readings, read_inputs
 from data.sources import read_table
 from data.times import EXAMPLE, read_times
+from training.grid import HORIZONS_H
 
 TIMES = ("as_of", "at")
 VISIT_TIMES = ("planned_at",)
-FURTHEST = pd.Timedelta(days=14)
+FURTHEST = pd.Timedelta(hours=HORIZONS_H[-1])
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Past:
         return np.where(enough, risen, np.nan), expected, self.per_day[owner]
 
     def pace(self, bin_ids: np.ndarray, as_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(m,) the pace of the PACE_DAYS before `as_of` (m,), as `training.situations` tells it; (m,) points hoped."""
+        """(m,) the pace of the PACE_DAYS before `as_of` (m,), as `training.paces` tells it; (m,) points hoped."""
         begin = as_of - int(PACE_DAYS * 24 * HOUR_US)
         risen, expected, _ = self._between(bin_ids, begin[:, None], as_of[:, None])
         hoped = np.maximum(expected[:, 0], 0)
