@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from data.console import check_outputs, example, make_app, run
+from data.console import check_outputs, console_of, example, make_app, run
 
 app = make_app(
     "data", "Readings and cities: simulate a city, check a table of readings, load one into a store, keep the store."
@@ -24,7 +24,12 @@ WEATHER = typer.Option(
 TIMEZONE = typer.Option(None, "--timezone", metavar="ZONE", help="The zone of times without an offset: Europe/Prague.")
 TREES = typer.Option(..., "--out", metavar="FILE", help="Where the trees go.")
 OUT = typer.Option(..., "--out", metavar="DIR", help="The folder to write into; made when missing.")
-REJECTED = typer.Option(None, "--rejected", metavar="OUT.csv", help="Write the rows set aside here, with reasons.")
+REJECTED = typer.Option(
+    None,
+    "--rejected",
+    metavar="OUT.csv",
+    help="Write the rows set aside here, with reasons; `row` counts from 0, after the header.",
+)
 FOUND = typer.Option(None, "--emptyings", metavar="OUT.csv", help="Write the emptyings found here.")
 MAPPING = typer.Option([], "--map", metavar="OURS=THEIRS", help="Read a foreign column: fill_pct=Fullness. Repeatable.")
 RETIRED = typer.Argument(..., metavar="BIN...", help="The bins' ids.")
@@ -87,8 +92,6 @@ def check(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
 ) -> None:
     """Check readings: rows kept and set aside by reason, emptyings found, and the health of each sensor."""
-    from rich.console import Console
-
     from data.checkup import Checkup
     from data.inputs import need_readings, read_inputs
     from data.outputs import check_ending, write_table
@@ -109,7 +112,7 @@ def check(
     if as_json:
         print(json.dumps(found.as_json(), indent=2, allow_nan=False))
     else:
-        found.show(Console())
+        found.show(console_of())
     need_readings(inputs, readings)
 
 

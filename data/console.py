@@ -18,11 +18,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from data.errors import BrimcastError, InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DEBUG = "--debug"
 
@@ -78,6 +81,13 @@ def fail(text: str) -> NoReturn:
     """One paragraph on stderr, exit code 1."""
     print(f"Error: {' '.join(text.split())}", file=sys.stderr)
     sys.exit(1)
+
+
+def console_of() -> "Console":
+    """Where tables are printed: as wide as the terminal, or 120 characters into a file or a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if Console().is_terminal else 120)
 
 
 def check_outputs(*paths: Path | None, inputs: Sequence[str | None] = ()) -> None:

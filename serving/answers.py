@@ -124,6 +124,13 @@ class Skipped(BaseModel):
     reasons: list[str]
 
 
+class Ignored(BaseModel):
+    """Part of a request that had no effect, and why: a bin's name may be misspelt."""
+
+    pointer: str = Field(description="into the request, such as #/visits/3")
+    detail: str
+
+
 class DueAnswer(BaseModel):
     """The bins due, most urgent first; `left_out` counts those due beyond `limit` or `max_volume_l`."""
 
@@ -132,6 +139,7 @@ class DueAnswer(BaseModel):
     due: list[DueBin]
     left_out: int
     skipped: list[Skipped]
+    ignored: list[Ignored] = []
 
 
 class VroomJob(BaseModel):
@@ -153,6 +161,7 @@ class VroomAnswer(BaseModel):
     jobs: list[VroomJob]
     left_out: int
     skipped: list[Skipped]
+    ignored: list[Ignored] = []
 
 
 class RejectedRow(BaseModel):

@@ -7,6 +7,7 @@ from serving.problems import Problem
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 METHODS = ("POST", "PUT", "PATCH")
+EMPTY = "the body is empty; expected a JSON object"
 
 
 async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -29,8 +30,8 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             return b"".join(parts)
 
 
-def check_content_type(scope: Scope, body: bytes) -> None:
-    """Bodies are plain JSON. Raises Problem 415."""
+def check_json(scope: Scope, body: bytes) -> None:
+    """Bodies are plain JSON, and there is one. Raises Problem 415 and 400."""
     if scope["method"] not in METHODS:
         return
     if header(scope, b"content-encoding").lower() not in ("", "identity"):
@@ -38,6 +39,8 @@ def check_content_type(scope: Scope, body: bytes) -> None:
     kind = header(scope, b"content-type").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise Problem(415, f"Expected Content-Type: application/json, found {kind[:100] or 'none'}.")
+    if not body.strip():  # BentoML would take it for {}
+        raise Problem(400, EMPTY, [{"pointer": "#", "detail": EMPTY}])
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

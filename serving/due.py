@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from serving.answers import DueAnswer, DueBin, Skipped
+from serving.answers import DueAnswer, DueBin, Ignored, Skipped
 from serving.forecasts import full_at, named
 from serving.messages import HORIZON_MAX_H, DueRequest
 from serving.moments import moments, numbers, utc
@@ -47,7 +47,21 @@ def due(outlook: Outlook, request: DueRequest, now: pd.Timestamp) -> DueAnswer:
             Skipped.model_construct(bin_id=str(forecast.bin_ids[i]), status=forecast.status[i], reasons=why[i])
             for i in sorted(why)
         ],
+        ignored=ignored(forecast.bin_ids, request, as_of),
     )
+
+
+def ignored(bin_ids: np.ndarray, request: DueRequest, as_of: pd.Timestamp) -> list[Ignored]:
+    """What of `visits` and `skip` had no effect, visits first: bins that are not among `bin_ids`, visits past."""
+    visits, skip = _visits(request), pd.Series(request.skip, dtype="str")
+    stranger, past = ~visits["bin_id"].isin(bin_ids), visits["at"] < as_of.tz_localize(None)
+    unknown = "is not among the bins asked"
+    told = [
+        *((f"visits/{i}", f"{visits['bin_id'][i]!r} {unknown}") for i in np.flatnonzero(stranger).tolist()),
+        *((f"visits/{i}", "lies before as_of") for i in np.flatnonzero(past & ~stranger).tolist()),
+        *((f"skip/{i}", f"{skip[i]!r} {unknown}") for i in np.flatnonzero(~skip.isin(bin_ids)).tolist()),
+    ]
+    return [Ignored.model_construct(pointer=f"#/{place}", detail=detail) for place, detail in told]
 
 
 def deadlines(bin_ids: np.ndarray, request: DueRequest, as_of: pd.Timestamp) -> np.ndarray:
@@ -61,12 +75,7 @@ def deadlines(bin_ids: np.ndarray, request: DueRequest, as_of: pd.Timestamp) -> 
     moment = np.full(len(bin_ids), np.datetime64(max(by, as_of).tz_localize(None), "us"))
     if not request.visits:
         return moment
-    visits = pd.DataFrame(
-        {
-            "bin_id": [visit.bin_id for visit in request.visits],
-            "at": pd.DatetimeIndex([visit.at for visit in request.visits]).tz_localize(None).as_unit("us"),
-        }
-    )
+    visits = _visits(request)
     end = last.tz_localize(None)
     far = np.flatnonzero(visits["at"] > end)
     if len(far):
@@ -74,6 +83,12 @@ def deadlines(bin_ids: np.ndarray, request: DueRequest, as_of: pd.Timestamp) -> 
     coming = visits[visits["at"] >= as_of.tz_localize(None)]  # past visits are emptyings, or were missed
     own = coming.groupby("bin_id")["at"].min().reindex(pd.Index(bin_ids, dtype="str")).to_numpy()
     return np.where(np.isnat(own), moment, own.astype("datetime64[us]"))
+
+
+def _visits(request: DueRequest) -> pd.DataFrame:
+    """The visits sent, in their order: bin_id and at (datetime64[us], UTC without its zone)."""
+    at = pd.to_datetime([visit.at for visit in request.visits], utc=True).tz_localize(None).as_unit("us")
+    return pd.DataFrame({"bin_id": pd.Series([visit.bin_id for visit in request.visits], dtype="str"), "at": at})
 
 
 def within(volume_l: np.ndarray, request: DueRequest) -> int:

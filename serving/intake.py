@@ -159,7 +159,9 @@ def _cell(value: Any) -> Any:
         return value if abs(value) < 2**53 else float("inf")
     if isinstance(value, str):
         return value[:MAX_TEXT].encode("utf-8", "replace").decode()
-    return value if value is None or isinstance(value, float) else f"a {type(value).__name__}"
+    if isinstance(value, float):
+        return value if value == value else "NaN"  # as a float it would pass for nothing
+    return value if value is None else f"a {type(value).__name__}"
 
 
 def _checked(rows: Sequence[Any], kind: type[BaseModel]) -> Sifted:
@@ -169,7 +171,7 @@ def _checked(rows: Sequence[Any], kind: type[BaseModel]) -> Sifted:
         try:
             checked = kind.model_validate(row)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
+            first = error.errors(include_url=False)[0]
             place = where(first)
             reason = "missing_value" if first["type"] == "missing" else "invalid_row"
             sifted.reject(index, reason, said(first) if place == "#" else f"{place}: {said(first)}")

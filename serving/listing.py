@@ -7,9 +7,9 @@ import io
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
 from rich.table import Table
 
+from data.console import console_of
 from serving.answers import DueAnswer
 
 COLUMNS = ("bin_id", "status", "fill_now_pct", "p_full", "expected_fill_pct", "latest_safe_emptying_at", "full_at_p50",
@@ -23,7 +23,7 @@ RIGHT = ("full by then", "fill now", "fill then", "litres")
 def due_table(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows: int | None = None) -> Table:
     """The due list as a table of at most `rows` bins, its times on the clocks of `zone`."""
     local = by.astimezone(zone)
-    table = Table(title=f"Due by {local:%A %d %B, %H:%M}: more likely than {risk:.0%} to be full by then")
+    table = Table(title=f"Due by {local:%A %d %B, %H:%M %Z}: more likely than {risk:.0%} to be full by then")
     for name in HEADINGS:
         table.add_column(name, justify="right" if name in RIGHT else "left", no_wrap=True)
     for due in answer.due[:rows]:
@@ -42,22 +42,22 @@ def due_table(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows
 
 def print_due(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows: int | None = None) -> None:
     """The table on stdout, and below it what it leaves out."""
-    wide = None if Console().is_terminal else 120
-    console = Console(width=wide)
+    console = console_of()
     console.print(due_table(answer, by, risk, zone, rows))
     more = len(answer.due) - (len(answer.due) if rows is None else min(rows, len(answer.due)))
     named = f"{answer.model.name} version {answer.model.version}"
-    print(f"{len(answer.due)} bins are due{f' ({more} more than shown)' if more else ''}; {named}, "
-          f"as of {answer.as_of.astimezone(zone):%Y-%m-%d %H:%M}.")  # fmt: skip
+    count = "1 bin is" if len(answer.due) == 1 else f"{len(answer.due):,} bins are"
+    print(f"{count} due{f' ({more} more than shown)' if more else ''}; {named}, "
+          f"as of {answer.as_of.astimezone(zone):%Y-%m-%d %H:%M %Z}.")  # fmt: skip
     told = [due for due in answer.due[:rows] if due.reasons]
     for due in told[:LINES]:
         print(f"  {due.bin_id}  {'; '.join(due.reasons)}")
     if len(told) > LINES:
         print(f"  and of {len(told) - LINES} more there is something to know")
     if answer.left_out:
-        print(f"{answer.left_out} more are due than were asked for.")
+        print(f"{answer.left_out:,} more due than were asked for.")
     if answer.skipped:
-        print(f"{len(answer.skipped)} are skipped, someone should look at them:")
+        print(f"{len(answer.skipped):,} skipped, someone should look:")
         for skipped in answer.skipped[:LINES]:
             print(f"  {skipped.bin_id}  {skipped.status}: {'; '.join(skipped.reasons)}")
         if len(answer.skipped) > LINES:

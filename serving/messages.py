@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from serving.moments import BinId, BinName, Moment, Number, Text, integral
+from serving.problems import said
 
 MAX_ROWS = 10_000
 MAX_BINS = 20_000
@@ -19,6 +30,19 @@ class Message(BaseModel):
     """Part of a request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _worded(cls, sent: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        """Errors speak to clients from here on: BentoML tells neither what was found nor what was expected."""
+        try:
+            return check(sent)
+        except ValidationError as error:
+            worded: list[InitErrorDetails] = [
+                {"type": PydanticCustomError("worded", "{said}", {"said": said(one)}), "loc": one["loc"], "input": None}
+                for one in error.errors(include_url=False)
+            ]
+            raise ValidationError.from_exception_data(cls.__name__, worded) from None
 
 
 Horizon = Annotated[Number, Field(gt=0, le=HORIZON_MAX_H, description="hours from as_of, at most 336 (14 days)")]

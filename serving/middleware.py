@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from serving.access import Access
 from serving.asgi import App, Receive, Scope, Send, header, request_id
-from serving.bodies import MAX_BODY_BYTES, check_content_type, replay, whole_body
+from serving.bodies import MAX_BODY_BYTES, check_json, replay, whole_body
 from serving.keys import Key
 from serving.logs import REQUEST_ID, tell_request
 from serving.metrics import METHODS, count_request, template
@@ -85,7 +85,7 @@ class Guard:
             check_method(scope, self._methods(scope))
             async with within(BODY_WITHIN_S, Problem(400, f"The body did not come within {BODY_WITHIN_S} seconds.")):
                 body = await whole_body(scope, receive, self.max_body_bytes)
-            check_content_type(scope, body)
+            check_json(scope, body)
             app = self.routes if scope["path"] in SYSTEM_PATHS else self.app
             await self._in_time(scope["path"], app(scope, replay(body, receive), reply.send))
             await reply.finish()

@@ -26,7 +26,7 @@ Times are RFC 3339 with an offset. Forecasts are *absent an emptying*. Errors ar
 Keys: `Authorization: Bearer KEY`, each with the scopes `read`, `ingest` or `admin` (which may all). A service without
 keys answers on a loopback address only."""
 REFUSALS = {
-    "400": ("Not JSON, or wrong content", "#/bin_ids: Field required"),
+    "400": ("Not JSON, or wrong content", "#/bin_ids: is missing"),
     "401": ("No key, or none that is known", "This needs a key: send Authorization: Bearer KEY."),
     "403": ("The key's scopes do not reach so far", "This needs a key with the scope ingest."),
     "404": ("Not found", "No bin is named 'b-17'; GET /v1/bins lists those that are known."),
@@ -142,7 +142,7 @@ def _tell_refusals(path: str, operation: dict[str, Any]) -> None:
 
 def _refusal(code: str) -> dict[str, Any]:
     meaning, example = REFUSALS[code]
-    errors = [{"pointer": "#/bin_ids", "detail": "Field required"}] if code == "400" else []
+    errors = [{"pointer": "#/bin_ids", "detail": "is missing"}] if code == "400" else []
     content: Mapping[str, Any] = {
         PROBLEM_JSON: {"schema": PROBLEM, "example": problem(int(code), example, errors)},
     }

@@ -35,5 +35,10 @@ def vroom(answer: DueAnswer, by: datetime) -> VroomAnswer:
         if bin_.latitude is None or bin_.longitude is None
     ]
     return VroomAnswer.model_construct(
-        as_of=answer.as_of, model=answer.model, jobs=jobs, left_out=answer.left_out, skipped=[*answer.skipped, *lost]
+        as_of=answer.as_of,
+        model=answer.model,
+        jobs=jobs,
+        left_out=answer.left_out,
+        skipped=[*answer.skipped, *lost],
+        ignored=answer.ignored,
     )

@@ -32,6 +32,7 @@ from training.settings import ModelSettings
 from training.situations import Situations
 
 OWN_EVIDENCE_H = 7 * 24.0
+BACK_H = 24.0  # a bin heard again for less, after weeks of silence, has a profile, but no pace
 BLOCK_DAYS = 28
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
 TOLD_EMPTIED, PROBABLE = 0.1, 0.5  # from here on reasons say that a bin was possibly, or probably, emptied meanwhile
@@ -229,6 +230,11 @@ class FillModel:
             if stream not in self.streams:
                 profile = f"the training saw no stream {stream}, so the city's profile is used"
             reasons[i] = (f"{evidence[i]:.0f} h of own history; {profile}",)
+        heard_h = np.nan_to_num(found.health.step_h) * (found.health.readings - 1)
+        for i in np.flatnonzero((status == "ok") & (heard_h < BACK_H)).tolist():  # only over bins that are back
+            reasons[i] = (
+                f"readings of the last {RECENT_DAYS:.0f} days span {heard_h[i]:.0f} h: its pace of late is not known",
+            )
         if skies is not None and not skies.foretold.all():
             foretold = skies.foretold.tolist()
             reasons = [why if known else (*why, NO_WEATHER) for why, known in zip(reasons, foretold, strict=True)]

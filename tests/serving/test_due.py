@@ -70,10 +70,20 @@ def test_a_bins_own_next_visit_stands_in_for_by(service: Any) -> None:
     assert set(names(ask(service, hours=2, visits=late))) == {"mid"}
 
 
-def test_visits_of_the_past_and_of_other_bins_change_nothing(service: Any) -> None:
+@pytest.mark.parametrize("form", ["json", "vroom"])
+def test_visits_of_the_past_and_of_other_bins_change_nothing_and_are_told(service: Any, form: str) -> None:
     service.know(mid=75)
     visits = [{"bin_id": "mid", "at": after(service, -2)}, {"bin_id": "elsewhere", "at": after(service, 2)}]
-    assert ask(service, visits=visits) == ask(service)
+    answer = ask(service, visits=visits, skip=["mdi"], format=form)
+    ignored = answer.pop("ignored")
+    assert {one["pointer"]: one["detail"] for one in ignored} == {
+        "#/visits/0": "lies before as_of",
+        "#/visits/1": "'elsewhere' is not among the bins asked",
+        "#/skip/0": "'mdi' is not among the bins asked",
+    }
+    without = ask(service, format=form)
+    assert without.pop("ignored") == []
+    assert answer == without
 
 
 def test_bins_whose_sensors_tell_nothing_are_skipped_with_their_reasons(service: Any) -> None:

@@ -70,6 +70,37 @@ def test_what_is_not_json_is_a_400(service: Any, path: str) -> None:
         assert document["errors"], document
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "detail"),
+    [
+        ("forecast", "", "#", "the body is empty"),
+        ("readings", "", "#", "the body is empty"),
+        ("forecast", "{}", "#/bin_ids", "is missing"),
+        ("readings", "{}", "#/readings", "is missing"),
+        ("forecast", "[]", "#", "expected an object, found a list of 0"),
+        ("forecast", '{"bin_ids": []}', "#/bin_ids", "expected a list of 1 or more, found 0"),
+        ("readings", '{"readings": []}', "#/readings", "expected a list of 1 or more, found 0"),
+        ("forecast", '{"bin_ids": ["a"], "horizons_h": [400]}', "#/horizons_h/0", "expected at most 336, found 400"),
+        ("forecast", '{"bin_ids": ["a"], "bins": 1}', "#/bins", "is no field that is known here"),
+        ("due", '{"by": "2026-03-03T06:00:00"}', "#/by", "expected an offset, as in 2026-03-01T06:00:00+01:00; found"),
+        ("due", '{"by": "2026-03-03T06:00:00Z", "skip": [3]}', "#/skip/0", "expected a text, found 3"),
+        (
+            "due",
+            '{"by": "2026-03-03T06:00:00Z", "visits": [{"bin_id": 3, "at": "2026-03-03T06:00:00Z"}]}',
+            "#/visits/0/bin_id",
+            "expected a text, found 3",
+        ),
+        ("due", '{"by": "2026-03-33T06:00:00Z"}', "#/by", "expected a date and time with an offset, found"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_clients_words(
+    service: Any, path: str, body: str, pointer: str, detail: str
+) -> None:
+    (error,) = refused(service.client.post(f"/v1/{path}", content=body, headers=JSON), 400)["errors"]
+    assert error["pointer"] == pointer
+    assert error["detail"].startswith(detail)
+
+
 @pytest.mark.parametrize("path", ["/v1/forecast", "/v1/readings"])
 def test_another_content_type_is_a_415(service: Any, path: str) -> None:
     for kind in (

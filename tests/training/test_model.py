@@ -254,7 +254,8 @@ def test_every_forecast_is_monotone_and_whole(
     assert (np.diff(forecast.values[~empty], axis=1) >= 0).all()
     assert (np.diff(forecast.values[~empty], axis=2) >= 0).all()
     for why, status in zip(forecast.reasons, forecast.status, strict=True):
-        assert bool(why) == (status != "ok") or "emptied since" in why[0], (why, status)
+        assert bool(why) or status == "ok"
+        assert status != "ok" or all("emptied since" in one or "its pace of late" in one for one in why), why
     assert np.array_equal(np.isnan(forecast.fill_now_pct), empty)
     p_full = np.array([forecast.p_full(as_of + pd.Timedelta(hours=h)) for h in (0, 3, 7, 24.5, 80, 336)])
     assert (np.diff(p_full[:, ~empty], axis=0) >= 0).all()
@@ -304,6 +305,16 @@ def test_one_reading_is_enough_for_a_forecast(tiny_model: FillModel) -> None:
     assert np.isfinite(answer.values).all()
     assert 25 < answer.fill_now_pct[0] < 55
     assert answer.last_reading_at[0] == (START + pd.Timedelta(hours=48)).tz_localize(None)
+
+
+def test_a_bin_that_is_back_after_weeks_says_that_its_pace_is_not_known(tiny_model: FillModel) -> None:
+    before, weeks = hourly("bin-0001", np.arange(50) * 0.5), 24 * 60
+    back = [("bin-0001", weeks + hour, 0.0, 40.0 + hour) for hour in (0, 5)]
+    history = made_up([*before, *back])
+    answer = one(tiny_model, history, weeks + 6, "bin-0001")
+    assert answer.status.tolist() == ["ok"]
+    assert answer.reasons == (("readings of the last 28 days span 5 h: its pace of late is not known",),)
+    assert one(tiny_model, history, 49, "bin-0001").reasons == ((),)
 
 
 def test_a_new_bin_is_told_whose_profile_stands_for_its_own(tiny_model: FillModel) -> None:
