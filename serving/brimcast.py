@@ -4,9 +4,9 @@ import importlib
 import sys
 
 ROOMS = {
-    "data": "readings and cities: simulate | check | load",
-    "training": "models: fit | backtest | forecast | compare | promote | rollback",
-    "serving": "the service: demo | start | due",
+    "data": "simulate | check | load | migrate | prune | rename | retire",
+    "training": "fit | tune | backtest | forecast | compare | promote | rollback | replay | scorecard | monitor",
+    "serving": "demo | start | fetch | due | key",
 }
 
 

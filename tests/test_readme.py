@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.brimcast import ROOMS
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"^(?:<!-- ci: (?P<name>[\w-]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -31,7 +33,8 @@ def commands_of(room: str) -> set[str]:
     """Names of the commands that a room offers."""
     app = importlib.import_module(f"{room}.commands").app
     groups = {group.typer_instance.info.name for group in app.registered_groups}
-    return groups | {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
+    shown = [command for command in app.registered_commands if not command.hidden]
+    return groups | {command.name or command.callback.__name__.replace("_", "-") for command in shown}
 
 
 def run_block(name: str, folder: Path, *extra: str) -> str:
@@ -46,6 +49,11 @@ def run_block(name: str, folder: Path, *extra: str) -> str:
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_the_scripts_own_help_names_every_command(room: str) -> None:
+    assert set(ROOMS[room].split(" | ")) == commands_of(room)
 
 
 def test_the_readme_has_at_most_150_lines() -> None:

@@ -114,6 +114,9 @@ def fit(
         print(f"Scores on {candidate.scored_on}:")
         print(scores_text(candidate.scores))
         print(card_text(candidate.model.card))
+        skill = candidate.model.card.get("skill")
+        if skill and skill["value"] < 0 and "champion" in registered.aliases:
+            note(f"It is the champion, as there is no other, but {skill['against']} was nearer on these windows")
     if like is not None:
         _compare(registered.run_id, like, differences, settings)
 
