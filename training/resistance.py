@@ -12,7 +12,7 @@ from data.sequences import MILLI, Sequences
 from training.lookup import Names, places
 
 LEVELS_PCT = np.array([0.0, 20.0, 40.0, 60.0, 70.0, 80.0, 85.0, 90.0, 95.0])
-PRIOR_PCT = 200.0
+PRIOR_PCT, CARRIED_PCT = 200.0, 1000.0
 SLOWEST, FASTEST = 0.1, 1.0
 UNIMPEDED = 3  # bands, up to 60%, whose ease is 1 in the mean
 FAR_PCT = 1e5
@@ -37,7 +37,9 @@ class Resistance:
     def learn(cls, level: np.ndarray, risen: np.ndarray, expected: np.ndarray, stream: Names) -> Resistance:
         """From spans (k,) with the level before them, points risen and expected, and the stream.
 
-        Ease is 1 in the mean below 60%. All are shrunk toward 1, as if by PRIOR_PCT points expected.
+        Ease is 1 in the mean below 60%. Each is shrunk, as if by PRIOR_PCT points expected, toward what the levels
+        below tell, themselves shrunk by CARRIED_PCT: where sensors see no further than 85%, nothing tells of 95%, and
+        bins do not fill the faster there.
         """
         band = np.clip(np.searchsorted(LEVELS_PCT, level, side="right") - 1, 0, len(LEVELS_PCT) - 2)
         code, names = pd.factorize(stream, sort=True)
@@ -45,9 +47,12 @@ class Resistance:
         key = code * shape[1] + band
         sums = [np.bincount(key, weights=w, minlength=shape[0] * shape[1]).reshape(shape) for w in (risen, expected)]
         sums[1] = sums[1] * _ratio(sums[0][:, :UNIMPEDED], sums[1][:, :UNIMPEDED])[:, None]
-        everyone = (sums[0].sum(axis=0) + PRIOR_PCT) / (sums[1].sum(axis=0) + PRIOR_PCT)
-        own = (sums[0] + PRIOR_PCT) / (sums[1] + PRIOR_PCT)
-        ease = np.clip(np.vstack([everyone[None], own]), SLOWEST, FASTEST)
+        risen, expected = (np.vstack([part.sum(axis=0), part]) for part in sums)
+        ease, prior = np.ones_like(risen), np.ones(len(risen))
+        for b in range(shape[1]):
+            ease[:, b] = (risen[:, b] + PRIOR_PCT * prior) / (expected[:, b] + PRIOR_PCT)
+            prior = (risen[:, b] + CARRIED_PCT * prior) / (expected[:, b] + CARRIED_PCT)
+        ease = np.clip(ease, SLOWEST, FASTEST)
         return cls(tuple(str(n) for n in names), np.hstack([ease, ease[:, -1:]]))
 
     def rows(self, stream: Names) -> np.ndarray:

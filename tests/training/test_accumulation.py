@@ -142,6 +142,16 @@ def test_resistance_is_learned_by_stream_against_what_comes_below_sixty_percent(
     assert Resistance.from_json(learned.to_json()).to_json() == learned.to_json()
 
 
+def test_where_sensors_see_no_further_bins_do_not_fill_the_faster() -> None:
+    level = np.tile(LEVELS_PCT[LEVELS_PCT <= 80], 2)
+    expected = np.full(len(level), 5_000.0)
+    learned = Resistance.learn(
+        level, np.where(level < 80, 1.0, 0.0) * expected, expected, np.array(["mixed"] * len(level))
+    )
+    np.testing.assert_allclose(learned.ease[:, :5], 1.0, atol=0.02)
+    np.testing.assert_allclose(learned.ease[:, 5:], 0.1)
+
+
 def test_points_lead_onward_through_a_slow_brim() -> None:
     kind = np.zeros(2, dtype=int)
     assert SLOW_AT_THE_BRIM.onward(np.array([50.0, 80.0]), np.array([20.0, 25.0]), kind).tolist() == [70, 95]
