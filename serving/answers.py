@@ -131,15 +131,27 @@ class Ignored(BaseModel):
     detail: str
 
 
-class DueAnswer(BaseModel):
-    """The bins due, most urgent first; `left_out` counts those due beyond `limit` or `max_volume_l`."""
+class Listing(BaseModel):
+    """What a due list tells besides its bins, in every format.
+
+    `left_out` counts those due beyond `limit` or `max_volume_l`.
+    """
 
     as_of: AwareDatetime
     model: ModelNamed
-    due: list[DueBin]
     left_out: int
     skipped: list[Skipped]
     ignored: list[Ignored] = []
+
+    def beside(self) -> dict[str, Any]:
+        """These fields, for the same list in another format."""
+        return {name: getattr(self, name) for name in Listing.model_fields}
+
+
+class DueAnswer(Listing):
+    """The bins due, most urgent first."""
+
+    due: list[DueBin]
 
 
 class VroomJob(BaseModel):
@@ -153,15 +165,10 @@ class VroomJob(BaseModel):
     time_windows: list[tuple[int, int]] = Field(description="unix seconds, from as_of to the latest safe emptying")
 
 
-class VroomAnswer(BaseModel):
+class VroomAnswer(Listing):
     """The due bins as VROOM jobs: add `vehicles`, and it is a problem to solve."""
 
-    as_of: AwareDatetime
-    model: ModelNamed
     jobs: list[VroomJob]
-    left_out: int
-    skipped: list[Skipped]
-    ignored: list[Ignored] = []
 
 
 class RejectedRow(BaseModel):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from serving.answers import DueAnswer, ModelNamed, Skipped
+from serving.answers import DueAnswer, Listing
 
 if TYPE_CHECKING:
     from serving.champion import Champion
@@ -40,14 +40,10 @@ class FillingLevel(BaseModel):
     senml: list[Record]
 
 
-class Lwm2mAnswer(BaseModel):
+class Lwm2mAnswer(Listing):
     """The due bins' resources 8 and 10; what is unknown, or more than 14 days away, is left out."""
 
-    as_of: AwareDatetime
-    model: ModelNamed
     objects: list[FillingLevel]
-    left_out: int
-    skipped: list[Skipped]
 
 
 def lwm2m(answer: DueAnswer, champion: Champion) -> Lwm2mAnswer:
@@ -64,9 +60,7 @@ def lwm2m(answer: DueAnswer, champion: Champion) -> Lwm2mAnswer:
             if np.isfinite(value)
         ]
         objects.append(FillingLevel.model_construct(bin_id=due.bin_id, senml=records))
-    return Lwm2mAnswer.model_construct(
-        as_of=answer.as_of, model=answer.model, objects=objects, left_out=answer.left_out, skipped=answer.skipped
-    )
+    return Lwm2mAnswer.model_construct(objects=objects, **answer.beside())
 
 
 def speeds_pct_per_day(champion: Champion, bin_ids: list[str]) -> np.ndarray:

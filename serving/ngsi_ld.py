@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from data.adapters.ngsi_ld import KIND, urn_of
-from serving.answers import DueAnswer, DueBin, ModelNamed, Skipped
+from serving.answers import DueAnswer, DueBin, Listing
 
 CONTEXT = [
     "https://raw.githubusercontent.com/smart-data-models/dataModel.WasteManagement/master/context.jsonld",
@@ -37,7 +37,7 @@ class Forecast(BaseModel):
 
     type: Literal["Property"]
     value: dict[str, Any] = Field(
-        description="status, pFull, expectedFillPct, latestSafeEmptyingAt, fullAt (p10, p50, p90), model"
+        description="status, reasons, pFull, expectedFillPct, latestSafeEmptyingAt, fullAt (p10, p50, p90), model"
     )
     observedAt: AwareDatetime = Field(description="when the forecast was made")  # noqa: N815 - as above
 
@@ -57,16 +57,12 @@ class Container(BaseModel):
     context: list[str] = Field(alias="@context")
 
 
-class NgsiLdAnswer(BaseModel):
+class NgsiLdAnswer(Listing):
     """The due bins as entities, for POST /ngsi-ld/v1/entityOperations/upsert?options=update of a broker."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    as_of: AwareDatetime
-    model: ModelNamed
     entities: list[Container]
-    left_out: int
-    skipped: list[Skipped]
 
 
 def ngsi_ld(answer: DueAnswer) -> NgsiLdAnswer:
@@ -74,19 +70,15 @@ def ngsi_ld(answer: DueAnswer) -> NgsiLdAnswer:
 
     nextActuationDeadline is the latest safe emptying; where that has passed, the moment of the forecast: at once.
     """
-    return NgsiLdAnswer.model_construct(
-        as_of=answer.as_of,
-        model=answer.model,
-        entities=[_container(due, f"{answer.model.name} {answer.model.version}") for due in answer.due],
-        left_out=answer.left_out,
-        skipped=answer.skipped,
-    )
+    model = f"{answer.model.name} {answer.model.version}"
+    return NgsiLdAnswer.model_construct(entities=[_container(due, model) for due in answer.due], **answer.beside())
 
 
 def _container(due: DueBin, model: str) -> Container:
     safe = due.latest_safe_emptying_at
     value = {
         "status": due.status,
+        "reasons": list(due.reasons) or None,
         "pFull": due.p_full,
         "expectedFillPct": due.expected_fill_pct,
         "latestSafeEmptyingAt": safe,

@@ -34,11 +34,4 @@ def vroom(answer: DueAnswer, by: datetime) -> VroomAnswer:
         for bin_ in answer.due
         if bin_.latitude is None or bin_.longitude is None
     ]
-    return VroomAnswer.model_construct(
-        as_of=answer.as_of,
-        model=answer.model,
-        jobs=jobs,
-        left_out=answer.left_out,
-        skipped=[*answer.skipped, *lost],
-        ignored=answer.ignored,
-    )
+    return VroomAnswer.model_construct(jobs=jobs, **answer.beside() | {"skipped": [*answer.skipped, *lost]})

@@ -70,7 +70,7 @@ def test_a_bins_own_next_visit_stands_in_for_by(service: Any) -> None:
     assert set(names(ask(service, hours=2, visits=late))) == {"mid"}
 
 
-@pytest.mark.parametrize("form", ["json", "vroom"])
+@pytest.mark.parametrize("form", ["json", "vroom", "ngsi-ld", "lwm2m"])
 def test_visits_of_the_past_and_of_other_bins_change_nothing_and_are_told(service: Any, form: str) -> None:
     service.know(mid=75)
     visits = [{"bin_id": "mid", "at": after(service, -2)}, {"bin_id": "elsewhere", "at": after(service, 2)}]

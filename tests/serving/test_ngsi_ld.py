@@ -49,7 +49,12 @@ def test_what_is_unknown_is_left_out_as_ngsi_ld_knows_no_null() -> None:
     assert "null" not in json.dumps(entity)
     assert entity["id"] == "urn:ngsi-ld:WasteContainer:0003/%20043C00614"
     assert entity["nextActuationDeadline"]["value"]["@value"] == "2026-03-02T12:00:00Z"
-    assert entity["urn:brimcast:fillForecast"]["value"]["fullAt"] == {"p10": "2026-03-02T12:00:00Z"}
+    value = entity["urn:brimcast:fillForecast"]["value"]
+    assert value["fullAt"] == {"p10": "2026-03-02T12:00:00Z"}
+    assert "reasons" not in value
+    answer.due[0].reasons = ["probably emptied since"]
+    [entity] = json.loads(ngsi_ld(answer).model_dump_json())["entities"]
+    assert entity["urn:brimcast:fillForecast"]["value"]["reasons"] == ["probably emptied since"]
 
 
 def test_an_entity_that_its_broker_notifies_of_is_the_bin_again(service: Any) -> None:
