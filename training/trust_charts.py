@@ -84,12 +84,12 @@ def coverage_chart(table: pd.DataFrame, ours: str) -> Card:
     """Share of truths inside the 80% and the 50% interval by horizon with 95% intervals, over what is wanted."""
     rows = table[(table["slice"] == "all") & table["horizon_h"].notna()]
     plane = Plane((-0.5, len(rows) - 0.5), (0.2, 1.0), height=300, left=38, bottom=38, top=26)
-    parts = [drawing.axis_y(plane, [0.2, 0.4, 0.6, 0.8, 1.0], "{:.0%}".format, "share of truths inside the interval")]
+    of_what = "share of truths inside the interval (dashed: wanted)"
+    parts = [drawing.axis_y(plane, [0.2, 0.4, 0.6, 0.8, 1.0], "{:.0%}".format, of_what)]
     parts.append(drawing.axis_x(plane, [(p, span_h(h)) for p, h in enumerate(rows["horizon_h"])], "horizon"))
     for wanted, middle in ((WANTED80, 0.8), (WANTED50, 0.5)):
         parts.append(drawing.box(plane, plane.x, wanted, "wantedband"))
         parts.append(drawing.stroke(plane, (plane.x[0], middle), (plane.x[1], middle), "wanted"))
-        parts.append(drawing.text(plane.left + 4, plane.at_y(wanted[0]) + 11, f"wanted {middle:.0%}", "tick small"))
     for place, row in enumerate(rows.to_dict("records")):
         for name, kind in (("cover80", "ours"), ("cover50", "hollow")):
             low, high = row[f"{name}_low"], row[f"{name}_high"]
