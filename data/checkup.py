@@ -83,7 +83,8 @@ class Checkup:
             return
         span = f"{told['first_reading_at'][:16]}Z to {told['last_reading_at'][:16]}Z"
         found = told["emptyings"]
-        console.print(f"\n{told['bins']:,} bins with readings from {span}", highlight=False)
+        bins = "1 bin" if told["bins"] == 1 else f"{told['bins']:,} bins"
+        console.print(f"\n{bins} with readings from {span}", highlight=False)
         console.print(f"Emptyings: {found['reported']:,} reported, {found['detected']:,} detected", highlight=False)
         health = ", ".join(f"{n:,} {status}" for status, n in told["health"].items())
         console.print(f"Sensors as of {self.as_of:%Y-%m-%d %H:%M}Z: {health}\n", highlight=False)
