@@ -55,7 +55,7 @@ def print_due(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows
     if len(told) > LINES:
         print(f"  and of {len(told) - LINES} more there is something to know")
     if answer.left_out:
-        print(f"{answer.left_out:,} more due than were asked for.")
+        print(f"Due beyond what was asked for: {answer.left_out:,}.")
     if answer.skipped:
         print(f"{len(answer.skipped):,} skipped, someone should look:")
         for skipped in answer.skipped[:LINES]:

@@ -98,10 +98,10 @@ WORDS = {
 
 def said(error: Mapping[str, Any]) -> str:
     """What a pydantic error says, in a client's words: what was expected, and what was found."""
-    given = {"found": found(error["input"])} if "input" in error else {}
     try:
+        given = {"found": found(error["input"])} if "input" in error else {}
         return WORDS[error["type"]].format(**given, **error.get("ctx", {}))
-    except (KeyError, ValueError):  # a type without words, or one that was told without what they need
+    except (KeyError, ValueError):  # a type without words, or without what they need; a number too long to write
         return str(error["msg"]).removeprefix("Value error, ")
 
 
