@@ -102,11 +102,14 @@ def verdict_text(verdict: Verdict, trials: Sequence[Trial], folds: Sequence[Fold
     """The search and its outcome, for a terminal."""
     pruned = sum(trial.pruned for trial in trials)
     best, default = verdict.best, verdict.default
+    count = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
     lines = [
-        f"{len(trials)} trials on {len(folds)} folds from {_minute(folds[0].until)} to {_minute(folds[-1].end)}, "
+        f"{count} on {len(folds)} folds from {_minute(folds[0].until)} to {_minute(folds[-1].end)}, "
         f"{pruned} of them given up early. CRPS as a share of {YARDSTICK}'s:",
         f"  settings as they were  {default.value:.4f}",
     ]
+    if len(trials) == 1:
+        return "\n".join([*lines, "Nothing else was tried: a larger --budget, or the same call again, goes on."])
     if verdict.ratio is None:
         return "\n".join([*lines, "Nothing tried does better than the settings as they were."])
     changes = {name: (getattr(default.settings, name), getattr(best.settings, name)) for name in SEARCHED}

@@ -13,7 +13,9 @@ from data.history import History
 from data.settings import Settings
 from tests.training.conftest import Runner
 from training.folds import Fold, rolling_folds
+from training.search import Trial
 from training.settings import ModelSettings, read_model_settings
+from training.tuning import Verdict, verdict_text
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,13 @@ def test_tune_says_when_nothing_is_better_and_writes_the_settings_as_they_were(
     assert done.code == 0, done.err
     assert "not surely better" in done.out or "Nothing tried does better" in done.out
     assert json.loads(out.read_text())["trees"] == 77
+
+
+def test_a_search_that_got_no_further_than_the_settings_as_they_were_says_so(course: tuple[Fold, ...]) -> None:
+    only = Trial(0, ModelSettings(), (0.9, 0.8), 0.85, 60.0, pruned=False, is_default=True)
+    text = verdict_text(Verdict(only, only, None), [only], course[:-1], course[-1])
+    assert text.startswith("1 trial on 2 folds")
+    assert text.endswith("Nothing else was tried: a larger --budget, or the same call again, goes on.")
 
 
 @pytest.mark.parametrize(
