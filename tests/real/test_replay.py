@@ -12,7 +12,11 @@ from training.replay import SCHEDULE, Replay, replay
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(not FOLDER.is_dir(), reason=f"needs the real data: no {FOLDER}")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER.is_dir(), reason=f"needs the real data: no {FOLDER}"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from training.model import FillModel
 from training.scores import score
 from training.settings import ModelSettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:

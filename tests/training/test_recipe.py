@@ -98,6 +98,7 @@ def test_a_recipe_of_settings_that_are_gone_is_told(small_history: History, regi
         recipe_of(found.run_id, registered)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_a_run_is_repeated_from_its_id_to_the_byte_on_any_number_of_threads(
     run: Any,
@@ -121,6 +122,7 @@ def test_a_run_is_repeated_from_its_id_to_the_byte_on_any_number_of_threads(
     assert recipe_of(found.run_id, settings) == recipe_of(like, settings)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_a_repetition_of_other_data_is_refused_before_it_fits_unless_allowed(
     run: Any, city: list[str], settings: Settings, small_history: History, split: pd.Timestamp, tmp_path: Path

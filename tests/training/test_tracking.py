@@ -164,6 +164,7 @@ def test_a_run_holds_a_table_of_scores_by_slice(candidate: Candidate, run: mlflo
     assert {"day", "level_now", "age", "known_for"} <= {row["slice"] for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_fits")
 def test_every_search_of_the_readme_finds_what_it_names(
     settings: Settings, small_city_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
