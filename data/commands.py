@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from data.console import check_outputs, console_of, example, make_app, run
+from data.console import check_outputs, example, make_app, run, table_console
 
 app = make_app(
     "data", "Readings and cities: simulate a city, check a table of readings, load one into a store, keep the store."
@@ -112,7 +112,7 @@ def check(
     if as_json:
         print(json.dumps(found.as_json(), indent=2, allow_nan=False))
     else:
-        found.show(console_of())
+        found.show(table_console())
     need_readings(inputs, readings)
 
 

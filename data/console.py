@@ -83,7 +83,7 @@ def fail(text: str) -> NoReturn:
     sys.exit(1)
 
 
-def console_of() -> "Console":
+def table_console() -> "Console":
     """Where tables are printed: as wide as the terminal, or 120 characters into a file or a pipe."""
     from rich.console import Console
 

@@ -21,8 +21,9 @@ from data.weather import VALUES, Weather
 from serving.answers import IntakeAnswer, RejectedRow
 from serving.messages import BinRow, EmptyingRow, ReadingRow, WeatherRow
 from serving.metrics import count_rows
-from serving.problems import said, where
+from serving.problems import where
 from serving.traces import span
+from serving.wording import said
 
 if TYPE_CHECKING:
     from data.store import Store

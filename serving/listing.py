@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from data.console import console_of
+from data.console import table_console
 from serving.answers import DueAnswer
 
 COLUMNS = ("bin_id", "status", "fill_now_pct", "p_full", "expected_fill_pct", "latest_safe_emptying_at", "full_at_p50",
@@ -42,7 +42,7 @@ def due_table(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows
 
 def print_due(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows: int | None = None) -> None:
     """The table on stdout, and below it what it leaves out."""
-    console = console_of()
+    console = table_console()
     console.print(due_table(answer, by, risk, zone, rows))
     more = len(answer.due) - (len(answer.due) if rows is None else min(rows, len(answer.due)))
     named = f"{answer.model.name} version {answer.model.version}"

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from serving.moments import BinId, BinName, Moment, Number, Text, integral
-from serving.problems import said
+from serving.wording import said
 
 MAX_ROWS = 10_000
 MAX_BINS = 20_000
