@@ -1,11 +1,14 @@
 """How well the moment at which a bin becomes full is foretold, though most bins are emptied before they are.
 
-Censoring is told in three ways: the errors of those that became full, the same weighted by the inverse of their chance
-of being seen, and Powell's censored loss, which every window enters and which a true median minimises. In simulated
-cities the truth is known as if nobody had come, and nothing is censored.
+Censoring is told in four ways: the errors of those that became full, the same weighted by the inverse of their chance
+of being seen, Powell's censored loss, which every window enters and which a true median minimises, and how many were
+full by the moments told, by Kaplan and Meier. In simulated cities the truth is known as if nobody had come, and nothing
+is censored.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -161,6 +164,20 @@ def scores(seen: pd.DataFrame, told: np.ndarray) -> dict[str, float]:
         "weighted": _weighted_median(np.abs(error), _weights(seen)[full]) if some else np.nan,
         "powell": float(miss.mean()) if len(seen) else np.nan,
     }
+
+
+def passed(seen: pd.DataFrame, told: np.ndarray, probabilities: Sequence[float]) -> np.ndarray:
+    """(k,) share that was full by `full_at` of each of the `probabilities` (k,): as many, if these are calibrated.
+
+    told (n,): the forecast probability of being full by the end of each window of `seen`, at which it was full or cut.
+    On that scale the product limit (Kaplan and Meier 1958) tells what those that were cut would have come to; an
+    emptying must not hang on more than the forecast knew.
+    """
+    full = seen["hours"].notna().to_numpy()
+    order = np.lexsort((~full, told))  # at one probability those that became full were still at risk
+    at_risk = len(order) - np.arange(len(order))
+    left = np.append(1.0, np.cumprod(1 - full[order] / at_risk))
+    return 1 - left[np.searchsorted(told[order], probabilities, side="right")]
 
 
 def _weights(seen: pd.DataFrame) -> np.ndarray:

@@ -8,6 +8,7 @@ the other knows every bin's true mean rate, season and weather of the hours to c
 
 In a real place (../shared/data, held-out months before the test period, every 23 hours) emptyings cut most windows
 before the bin is full: the loss that counts is Powell's (`training.times_to_full.scores`), which every window enters.
+Last, how many bins were full by p10, p50 and p90 of the model's `full_at`, cut windows counted by Kaplan and Meier.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from data.history import History
 from data.sequences import HOUR_US, microseconds
 from data.simulation import CitySettings, Simulation, simulate
 from training.calendar import Clock
+from training.forecast import FillForecast
 from training.inputs import read_history
 from training.model import FillModel
 from training.practice import known_by
@@ -36,6 +38,7 @@ from training.times_to_full import (
     PASSAGE_H,
     crossing,
     first_full,
+    passed,
     rate_passage,
     scores,
     told_by,
@@ -51,6 +54,7 @@ FULL_PCT = 95.0
 RULES = ("rate-28d", "weekday-rate", "hour-of-week")
 SEEN, TRUE = "every deposit seen", "true mean rates"
 PACE_H, PRIOR_PCT = 672, 12.0
+PROBABILITIES = (0.1, 0.5, 0.9)
 
 
 def by_seen_deposits(simulation: Simulation, model: FillModel, asked: pd.DataFrame) -> np.ndarray:
@@ -87,17 +91,18 @@ def by_true_rates(simulation: Simulation, asked: pd.DataFrame) -> np.ndarray:
     return np.where(full.any(axis=1), full.argmax(axis=1), np.inf)
 
 
-def measure(simulation: Simulation, examples: int) -> pd.DataFrame:
-    """A row a forecaster: see `training.times_to_full.scores`."""
+def measure(simulation: Simulation, examples: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """A row a forecaster, and the shares full by each of PROBABILITIES: see `training.times_to_full`."""
     settings = simulation.settings
     start = pd.Timestamp(settings.start) + pd.Timedelta(days=settings.days - TEST_DAYS)
     history = heard(simulation)
     model = FillModel.fit(history, until=start, settings=ModelSettings(examples=examples))
     stop = start + pd.Timedelta(days=TEST_DAYS) - pd.Timedelta(hours=LONGEST_H)
-    asked, told = _told(model, history, start, stop, EVERY_H)
+    asked, told, forecast = _told(model, history, start, stop, EVERY_H)
     told[SEEN] = by_seen_deposits(simulation, model, asked)
     told[TRUE] = by_true_rates(simulation, asked)
-    return _scores(truly_full(simulation.true_levels, asked, np.full(len(asked), FULL_PCT)), asked, told)
+    seen = truly_full(simulation.true_levels, asked, np.full(len(asked), FULL_PCT))
+    return _scores(seen, asked, told), _passed(seen, asked, forecast)
 
 
 def measure_real(place: str) -> None:
@@ -107,25 +112,35 @@ def measure_real(place: str) -> None:
     whole = read_history(str(FOLDER / f"{place}_readings.parquet"), str(FOLDER / f"{place}_bins.csv")).history
     history, _ = known_by(whole, stop)
     model = FillModel.fit(history, until=start, settings=ModelSettings(country=country))
-    asked, told = _told(model, history, start, stop - pd.Timedelta(hours=LONGEST_ASKED_H), REAL_EVERY_H)
+    asked, told, forecast = _told(model, history, start, stop - pd.Timedelta(hours=LONGEST_ASKED_H), REAL_EVERY_H)
     seen = first_full(history.readings, asked, np.full(len(asked), FULL_PCT))
     stream = history.bins.unique["stream"].reindex(seen["bin_id"]).fillna("mixed").to_numpy()
     for name in [*np.unique(stream), "all"]:
         rows = seen[(stream == name) | (name == "all")]
-        print(f"\n{place}, {name}: hours\n{_scores(rows, asked, told).round(2).to_string()}", flush=True)
+        print(f"\n{place}, {name}: hours\n{_scores(rows, asked, told).round(2).to_string()}")
+        print(f"full by p10, p50, p90: {_passed(rows, asked, forecast).round(2).tolist()}", flush=True)
 
 
 def _told(
     model: FillModel, history: History, start: pd.Timestamp, stop: pd.Timestamp, every_h: int
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """The moments asked (bin_id, as_of) of all bins, and the hours (n,) to the full bin by the model and the rules."""
+) -> tuple[pd.DataFrame, dict[str, np.ndarray], FillForecast]:
+    """The moments asked (bin_id, as_of) of all bins, the hours (n,) to the full bin by the model and the rules, and the
+    model's forecasts.
+    """
     ids = history.bins.unique["bin_id"].to_numpy(object)
     moments = pd.date_range(start, stop, freq=f"{every_h}h")
     asked = pd.DataFrame({"bin_id": np.tile(ids, len(moments)), "as_of": moments.repeat(len(ids))})
     full_pct = np.full(len(asked), FULL_PCT)
-    by_model = [told_by(model.forecast(history, t, list(ids)), full_pct[: len(ids)]) for t in moments]
+    forecast = FillForecast.joined([model.forecast(history, t, list(ids)) for t in moments])
     by_rules = {name: rate_passage(Rule(name).fit(history, start), history, asked, full_pct) for name in RULES}
-    return asked, {"model": np.concatenate(by_model), **by_rules}
+    return asked, {"model": told_by(forecast, full_pct), **by_rules}, forecast
+
+
+def _passed(seen: pd.DataFrame, asked: pd.DataFrame, forecast: FillForecast) -> np.ndarray:
+    rows = pd.MultiIndex.from_frame(asked).get_indexer(pd.MultiIndex.from_frame(seen[["bin_id", "as_of"]]))
+    until = pd.to_timedelta(seen["hours"].fillna(seen["open_h"]), unit="h")
+    at = (seen["as_of"] + until).to_numpy("datetime64[us]")
+    return passed(seen, forecast.take(rows).p_full(at, FULL_PCT), PROBABILITIES)
 
 
 def _scores(seen: pd.DataFrame, asked: pd.DataFrame, told: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -136,15 +151,17 @@ def _scores(seen: pd.DataFrame, asked: pd.DataFrame, told: dict[str, np.ndarray]
 
 def main(bins: int = 60, days: int = 150, seeds: int = 4, examples: int = 60_000) -> None:
     """Print the table of each city, their means, and these as a share of the best rule's."""
-    tables = {}
+    tables, shares = {}, []
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         settings = CitySettings(bins=bins, days=days, start=STARTS[(seed - FIRST_SEED) % len(STARTS)])
-        tables[seed] = measure(simulate(settings, np.random.default_rng(seed)), examples)
+        tables[seed], share = measure(simulate(settings, np.random.default_rng(seed)), examples)
+        shares.append(share)
         print(f"\nseed {seed}, from {settings.start:%B} on: hours\n{tables[seed].round(1).to_string()}", flush=True)
     means = pd.concat(tables).groupby(level=1, sort=False)[["error", "bias", "powell"]].mean()
     print(f"\nmean over {seeds} cities\n{means.round(1).to_string()}")
     over = means.loc[["model", SEEN, TRUE], ["error", "powell"]] / means.loc[list(RULES), ["error", "powell"]].min()
     print(f"\nover the best rule's\n{over.round(3).to_string()}")
+    print(f"\nfull by p10, p50, p90: {np.mean(shares, axis=0).round(3).tolist()}")
 
 
 if __name__ == "__main__":

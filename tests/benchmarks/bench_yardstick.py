@@ -1,7 +1,9 @@
 """The neutral yardstick: python tests/benchmarks/bench_yardstick.py [prague|wyndham] [seed].
 
 Fits on what was heard before the test period of ../shared/data, forecasts every window of ../shared/bench, and lets
-../shared/bench/score.py judge each stream; below it the CRPS as a share of the best peer's, as RESULTS.md tells it.
+../shared/bench/score.py judge each stream. Below its table: the CRPS as a share of the best peer's, as RESULTS.md tells
+it; what 80% intervals hold in slices of 1,000 windows or more, each window counted once, by the scorer's check (half a
+point of slack, as sensors speak in whole percents) and without slack; and how often bins were full, by tenth of p_full.
 Not to be tuned on: held-out months before the test periods are there for that (`brimcast training backtest`).
 """
 
@@ -18,14 +20,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pandas as pd
 
+from data.history import History
+from training.evidence import reliability_table
 from training.inputs import read_history
 from training.model import FillModel
+from training.scores import row_scores
 from training.settings import ModelSettings
+from training.slices import slices_of
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 PLACES = {"prague": ("2025-02-01T00:00Z", "CZ"), "wyndham": ("2020-07-01T00:00Z", "AU")}
 HORIZONS_H = (6, 12, 24, 48, 72)
 PEER = "lgb-quantile"
+FEWEST = 1_000
 
 
 def main(place: str = "prague", seed: int = 0) -> None:
@@ -40,7 +47,11 @@ def main(place: str = "prague", seed: int = 0) -> None:
     for stream in pd.unique(streams):
         mine = streams == stream
         said = judged(windows[mine], forecasts[mine])
-        print(f"\n{place}, {stream}\n{said}\n{shares(said, stream if place == 'prague' else place)}", flush=True)
+        print(f"\n{place}, {stream}\n{said}\n{shares(said, stream if place == 'prague' else place)}")
+        rows = row_scores(windows[mine], forecasts[mine])
+        print(held(history, windows[mine], forecasts[mine], rows).round(3).to_string(index=False))
+        told = reliability_table(rows)
+        print(told[told["n"] >= FEWEST].round(3).to_string(index=False), flush=True)
 
 
 def judged(windows: pd.DataFrame, forecasts: pd.DataFrame) -> str:
@@ -65,6 +76,22 @@ def shares(said: str, section: str) -> str:
         mine, theirs = (sum(pairs[h][k] for h in some) for k in (0, 1))
         parts.append(f"{name} {mine / theirs:.3f}")
     return f"as a share of {PEER}: {', '.join(parts)}"
+
+
+def held(history: History, windows: pd.DataFrame, forecasts: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """What 80% intervals hold of all windows and of each slice that has enough of them."""
+    inside = (windows["y"] >= forecasts["q10"]) & (windows["y"] <= forecasts["q90"])
+    slices = slices_of(history, windows.reset_index(drop=True))[["level_now", "day"]].set_axis(windows.index)
+    rows = slices.assign(
+        all="", horizon_h=windows["horizon_h"], windows=1, cover80=scores["cover80"].to_numpy(), no_slack=inside
+    )
+    means = {"windows": "sum", "cover80": "mean", "no_slack": "mean"}
+    tables = [
+        rows.groupby(name).agg(means).reset_index(names="value").assign(slice=name)
+        for name in ("all", "horizon_h", "level_now", "day")
+    ]
+    table = pd.concat(tables)[["slice", "value", *means]]
+    return table[table["windows"] >= FEWEST]
 
 
 def cells(text: str) -> list[list[str]]:

@@ -9,7 +9,7 @@ from data.readings import Readings
 from data.simulation import Simulation
 from training.model import FillModel
 from training.rules import Rule
-from training.times_to_full import crossing, first_full, rate_passage, scores, told_by, truly_full
+from training.times_to_full import crossing, first_full, passed, rate_passage, scores, told_by, truly_full
 
 NOW = pd.Timestamp("2025-03-01T00:00Z").as_unit("us")
 
@@ -56,6 +56,25 @@ def test_a_median_that_errs_beyond_the_emptying_is_not_blamed() -> None:
     assert scores(window, np.array([50.0, 10.0]))["powell"] == 0
     assert scores(window, np.array([15.0, 13.0]))["powell"] == 4
     assert scores(window, np.array([15.0, 13.0]))["error"] == 3
+
+
+@pytest.mark.parametrize(("pace", "told_late"), [(1.0, False), (1.5, True)])
+def test_who_was_full_by_the_moment_told_is_counted_through_emptyings(pace: float, *, told_late: bool) -> None:
+    rng = np.random.default_rng(0)
+    truly, cut = rng.exponential(10, 20_000), rng.exponential(8, 20_000)
+    window = pd.DataFrame({"hours": np.where(truly <= cut, truly, np.nan), "open_h": cut})
+    assert window["hours"].isna().mean() > 0.5
+    told = 1 - np.exp(-np.minimum(truly, cut) / (10 * pace))
+    shares = passed(window, told, (0.1, 0.5, 0.9))
+    if told_late:
+        assert (shares > [0.13, 0.6, 0.94]).all()
+    else:
+        np.testing.assert_allclose(shares, [0.1, 0.5, 0.9], atol=0.02)
+
+
+def test_nobody_was_full_by_a_moment_before_all_others() -> None:
+    window = pd.DataFrame({"hours": [5.0, np.nan], "open_h": [9.0, 7.0]})
+    assert passed(window, np.array([0.4, 0.4]), (0.3, 0.4, 0.9)).tolist() == [0, 0.5, 0.5]
 
 
 def test_a_curve_is_crossed_between_its_points_or_never() -> None:
