@@ -27,13 +27,14 @@ from training.left_alone import LeftAlone
 from training.lookup import UNKNOWN
 from training.networks import QuantileNetworks
 from training.profiles import FillRateProfiles
+from training.reliability import Reliability
 from training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 10
+FORMAT_VERSION = 11
 EMPTIED_SINCE = "boosters/emptied-since.txt"
 NETWORKS, BRIEF = "networks", "networks-brief"
 
@@ -75,6 +76,7 @@ def save(model: FillModel, folder: Path) -> None:
             "accumulation": model.accumulation.to_json(),
             "left_alone": model.left_alone.to_json(),
             "calibration": model.calibration.to_json(),
+            "reliability": model.reliability.to_json(),
             "settings": model.settings.model_dump(),
             **({"elasticities": model.elasticities.to_json()} if model.elasticities is not None else {}),
             "card": {"git_commit": git_commit(), **model.card},
@@ -105,6 +107,7 @@ def load(folder: Path) -> FillModel:
             profiles=_profiles(pd.read_parquet(io.BytesIO(_whole(folder, "profiles.parquet", digests)))),
             ensemble=ensemble,
             calibration=Calibration.from_json(described["calibration"]),
+            reliability=Reliability.from_json(described["reliability"]),
             settings=ModelSettings(**described["settings"]),
             streams=tuple(described["streams"]),
             feature_names=features,

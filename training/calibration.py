@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from training.grid import LEARNED, LEVELS, with_ends
-from training.lookup import UNKNOWN
+from training.grid import LEARNED, at_levels, with_ends
+from training.lookup import EVERYONE, by_stream
 
 BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and beyond
 PRIOR_BLOCKS = 25.0
 TIE_PCT = 0.5
-EVERYONE = "*"
 CHANGE, SETTLED_WEEKS = 0.8, 7.0  # quantiles lie 8% farther out after three weeks, 1% after a year
 
 
@@ -71,25 +70,19 @@ class Calibration:
         return Calibration({key: norm.cdf(norm.ppf(curve) / wider) for key, curve in self.covered.items()})
 
     def apply(self, values: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray) -> np.ndarray:
-        """(n, H, 13) recalibrated quantiles of `values` (n, H, 13), for rows of `stream` (n,) at `horizon_h` (H,)."""
+        """(k, 13) recalibrated quantiles of `values` (k, 13), rows of `stream` (k,) at `horizon_h` (k,)."""
         if not self.covered:
             return values
         ends = with_ends(values)
         out = values.copy()
-        buckets = np.searchsorted(BUCKETS_H, horizon_h)
-        known = {name for name, _ in self.covered}
-        other = UNKNOWN if UNKNOWN in known else EVERYONE
-        groups = pd.Series(stream).where(pd.Series(stream).isin(known), other)
-        for name, rows in groups.groupby(groups).groups.items():  # a handful of streams
-            for b in np.unique(buckets):
-                covered = self.covered.get((str(name), int(b)), self.covered[EVERYONE, int(b)])
+        bucket = np.searchsorted(BUCKETS_H, horizon_h)
+        for name, found in by_stream(stream, {name for name, _ in self.covered}):  # a handful of streams
+            for b in np.unique(bucket[found]).tolist():
+                rows = found[bucket[found] == b]
+                covered = self.covered.get((name, b), self.covered[EVERYONE, b])
                 curve = np.concatenate([[0.0], covered, [1.0]])
                 level = np.interp(LEARNED, curve, np.concatenate([[0.0], LEARNED, [1.0]]))
-                right = np.clip(np.searchsorted(LEVELS, level, side="left"), 1, len(LEVELS) - 1)
-                share = (level - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
-                part = np.ix_(np.asarray(rows), np.flatnonzero(buckets == b))
-                some = ends[part]
-                out[part] = some[..., right - 1] + share * (some[..., right] - some[..., right - 1])
+                out[rows] = at_levels(ends[rows], level)
         return out
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -33,6 +33,18 @@ def with_ends(values: np.ndarray) -> np.ndarray:
     return np.concatenate([low, values, high], axis=-1)
 
 
+def at_levels(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(..., k) quantiles at the probabilities `levels` (..., k), or (k,) for all, by interpolation of those at LEVELS.
+
+    values (..., 19)
+    """
+    right = np.clip(np.searchsorted(LEVELS, levels, side="left"), 1, len(LEVELS) - 1)
+    share = (levels - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
+    place = np.broadcast_to(right, (*values.shape[:-1], right.shape[-1]))
+    below, above = np.take_along_axis(values, place - 1, axis=-1), np.take_along_axis(values, place, axis=-1)
+    return below + share * (above - below)
+
+
 def monotone(values: np.ndarray) -> np.ndarray:
     """The nearest-by (n, H, P) that falls neither with the horizon, the first H of HORIZONS_H, nor with the level.
 

@@ -28,6 +28,7 @@ from training.model_card import fitted_card
 from training.practice import known_by
 from training.profiles import FillRateProfiles
 from training.prospects import prospects
+from training.reliability import Reliability
 from training.settings import ModelSettings
 from training.situations import Situations
 
@@ -53,6 +54,7 @@ class FillModel:
     profiles: FillRateProfiles
     ensemble: Ensemble
     calibration: Calibration
+    reliability: Reliability
     settings: ModelSettings
     streams: tuple[str, ...]
     feature_names: tuple[str, ...]
@@ -102,15 +104,15 @@ class FillModel:
         late = examples.take(np.flatnonzero(~taught))
         first = Ensemble.fit(known, chosen, EVEN, lambda step: say(f"first fit, without the weeks held back: {step}"))
         first = first.weighed(late, rng)
-        calibration = _calibrate(first, late)
+        calibration, reliability = _calibrate(first, late)
         accumulation = Accumulation.learn(past, lesson, microsecond(end), examples, rng)
         ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         emptied_since = EmptiedSince.learn(past, microsecond(end), rng)
         card = fitted_card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
         return cls(
-            lesson.profiles, ensemble, calibration, chosen, streams, names, accumulation, left_alone, emptied_since,
-            card, elasticities,
+            lesson.profiles, ensemble, calibration, reliability, chosen, streams, names, accumulation, left_alone,
+            emptied_since, card, elasticities,
         )  # fmt: skip
 
     @property
@@ -256,10 +258,13 @@ def _taught(examples: Examples) -> np.ndarray:
     return since // block % 2 == 0
 
 
-def _calibrate(ensemble: Ensemble, late: Examples) -> Calibration:
+def _calibrate(ensemble: Ensemble, late: Examples) -> tuple[Calibration, Reliability]:
+    """How the quantiles of weeks held back are to be set right, and then how often bins are full."""
     if not len(late.rise):
-        return Calibration.identity()
+        return Calibration.identity(), Reliability.identity()
     truth = late.rise + late.features.level
     quantiles = np.sort(ensemble.predict(late.features), axis=1)
     learned = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
-    return learned.softened(BELIEVED).widened(len(np.unique(late.as_of // (7 * 24 * HOUR_US))))
+    calibration = learned.softened(BELIEVED).widened(len(np.unique(late.as_of // (7 * 24 * HOUR_US))))
+    told = np.sort(np.clip(calibration.apply(quantiles, late.stream, late.horizon_h), 0, 100), axis=1)
+    return calibration, Reliability.learn(truth, told, late.stream, late.bin_ids, late.as_of).softened(BELIEVED)

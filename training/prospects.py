@@ -162,8 +162,10 @@ def _by_own_rates(
 
 def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) -> np.ndarray:
     """(n, 16, 13) sorted quantiles from the ensemble's (n x 16, 13), of bins of `streams` (n,)."""
-    near = quantiles.reshape(len(streams), len(NEAR_H), len(LEARNED))
-    return np.sort(np.clip(model.calibration.apply(near, streams, NEAR_H), 0, 100), axis=2)
+    of_row = np.repeat(streams, len(NEAR_H))
+    told = model.calibration.apply(quantiles, of_row, np.tile(NEAR_H, len(streams)))
+    told = model.reliability.apply(np.sort(np.clip(told, 0, 100), axis=1), of_row)
+    return told.reshape(len(streams), len(NEAR_H), len(LEARNED))
 
 
 def _more(

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.calibration import EVERYONE, Calibration
+from training.calibration import Calibration
 from training.grid import LEARNED, NORMAL
+from training.lookup import EVERYONE
 
 WEEK_US = 7 * 24 * 3_600_000_000
 ROWS = 20_000
@@ -27,8 +28,8 @@ def learned(
 
 def applied(calibration: Calibration, stream: str = "paper") -> np.ndarray:
     """(3, 13) the same quantiles at 6, 24 and 72 hours, recalibrated."""
-    values = np.broadcast_to(50 + 5 * NORMAL, (1, 3, len(NORMAL)))
-    return calibration.apply(values, np.array([stream], dtype=object), np.array([6.0, 24.0, 72.0]))[0]
+    values = np.broadcast_to(50 + 5 * NORMAL, (3, len(NORMAL)))
+    return calibration.apply(values, np.full(3, stream, dtype=object), np.array([6.0, 24.0, 72.0]))
 
 
 def test_what_is_calibrated_is_hardly_changed() -> None:
@@ -93,8 +94,8 @@ def test_recalibrated_quantiles_never_cross(seed: int, rows: int) -> None:
         rng.uniform(0, 100, rows), quantiles, stream, rng.uniform(0, 72, rows), rng.integers(0, 5, rows),
         rng.integers(0, 50, rows) * WEEK_US,
     )  # fmt: skip
-    made = calibration.apply(quantiles[:, None, :].repeat(3, axis=1), stream, np.array([3.0, 24.0, 72.0]))
-    assert (np.diff(made, axis=2) >= -1e-9).all()
+    made = calibration.apply(quantiles.repeat(3, axis=0), stream.repeat(3), np.tile([3.0, 24.0, 72.0], rows))
+    assert (np.diff(made, axis=1) >= -1e-9).all()
 
 
 def test_it_comes_back_from_json_the_same() -> None:

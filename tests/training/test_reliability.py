@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.grid import LEARNED, with_ends
+from training.lookup import EVERYONE, UNKNOWN
+from training.reliability import Reliability, told_full
+
+WEEK_US = 7 * 24 * 3_600_000_000
+ROWS = 40_000
+BELOW, ABOVE = 60.0, 98.0
+
+
+def leaping(chance: np.ndarray) -> np.ndarray:
+    """(k, 13) quantiles of levels that are around 60, but with this chance (k,) about the rim."""
+    left = np.maximum(1 - chance, 1e-9)[:, None]
+    return np.where(left > LEARNED, BELOW + 20 * LEARNED / left, ABOVE + LEARNED - left)
+
+
+def learned(true_over_told: float, streams: tuple[str, ...] = ("paper",)) -> Reliability:
+    rng = np.random.default_rng(3)
+    told = rng.uniform(0.02, 0.4, ROWS)
+    truth = np.where(rng.random(ROWS) < true_over_told * told, 100.0, 50.0)
+    return Reliability.learn(
+        truth, leaping(told), np.resize(np.array(streams, dtype=object), ROWS), np.arange(ROWS) % 50,
+        (np.arange(ROWS) // 400) * WEEK_US,
+    )  # fmt: skip
+
+
+def told_after(reliability: Reliability, chance: list[float], stream: str = "paper") -> np.ndarray:
+    made = reliability.apply(leaping(np.array(chance)), np.full(len(chance), stream, dtype=object))
+    return told_full(with_ends(made))
+
+
+def test_risks_that_were_told_too_small_are_told_as_they_came_true() -> None:
+    before = told_after(Reliability.identity(), [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(told_after(learned(1.8), [0.1, 0.2, 0.3]), 1.8 * before, atol=0.06)
+
+
+def test_risks_that_were_told_rightly_are_hardly_changed() -> None:
+    before = told_after(Reliability.identity(), [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(told_after(learned(1.0), [0.1, 0.2, 0.3]), before, atol=0.02)
+
+
+def test_half_a_correction_is_half_of_it() -> None:
+    whole = learned(1.8)
+    none, half, all_of_it = (told_after(whole.softened(share), [0.2])[0] for share in (0.0, 0.5, 1.0))
+    assert half == pytest.approx((none + all_of_it) / 2, abs=0.01)
+
+
+def test_a_level_that_never_comes_near_the_rim_keeps_every_digit() -> None:
+    low = leaping(np.zeros(3))
+    np.testing.assert_array_equal(learned(1.8).apply(low, np.full(3, "paper", dtype=object)), low)
+
+
+def test_what_lies_below_the_rim_keeps_its_shape() -> None:
+    before = leaping(np.array([0.2]))
+    made = learned(1.8).apply(before, np.array(["paper"], dtype=object))
+    below = made[0] < 79
+    share_of_below = (made[0, below] - BELOW) / 20  # the told distribution is even there
+    seen = 1 - told_full(with_ends(made))[0]
+    np.testing.assert_allclose(share_of_below, LEARNED[below] / seen, atol=0.03)
+
+
+def test_a_stream_that_was_not_held_back_is_treated_as_all_or_as_who_played_one() -> None:
+    everyone = learned(1.8, streams=("paper", "glass")).curves[EVERYONE]
+    same = np.array([[0.0, 1], [0, 1]])
+    unchanged = told_after(Reliability.identity(), [0.2])
+    as_all = told_after(Reliability({EVERYONE: everyone, "paper": same}), [0.2], "organic")
+    np.testing.assert_array_equal(as_all, told_after(Reliability({"organic": everyone}), [0.2], "organic"))
+    assert (as_all > unchanged + 0.1).all()
+    as_played = told_after(Reliability({EVERYONE: everyone, UNKNOWN: same}), [0.2], "organic")
+    np.testing.assert_allclose(as_played, unchanged, atol=1e-9)
+
+
+def test_few_weeks_change_little() -> None:
+    told = np.full(200, 0.2)
+    truth = np.where(np.arange(200) % 2, 100.0, 50.0)
+    few = Reliability.learn(truth, leaping(told), np.full(200, "paper", dtype=object), np.zeros(200), np.zeros(200))
+    before = told_after(Reliability.identity(), [0.2])[0]
+    assert before < told_after(few, [0.2])[0] < before + 0.05
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_quantiles_set_right_never_cross_nor_leave_their_range_nor_hang_on_other_rows(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    quantiles = np.clip(np.sort(rng.uniform(-10, 130, (rows, 13)), axis=1), 0, 100)
+    stream = rng.choice(np.array(["a", "b"], dtype=object), rows)
+    rel = Reliability.learn(
+        rng.uniform(60, 100, rows), quantiles, stream, rng.integers(0, 5, rows), rng.integers(0, 50, rows) * WEEK_US
+    )
+    made = rel.apply(quantiles, stream)
+    assert (np.diff(made, axis=1) >= -1e-9).all()
+    ends = with_ends(quantiles)
+    assert (made >= ends[:, :1] - 1e-9).all()
+    assert (made <= ends[:, -1:] + 1e-9).all()
+    alone = np.vstack([rel.apply(quantiles[k : k + 1], stream[k : k + 1]) for k in range(rows)])
+    np.testing.assert_array_equal(made, alone)
+
+
+def test_it_comes_back_from_json_the_same() -> None:
+    rel = learned(1.4, streams=("paper", "glass"))
+    again = Reliability.from_json(json.loads(json.dumps(rel.to_json())))
+    np.testing.assert_array_equal(told_after(again, [0.1, 0.3], "glass"), told_after(rel, [0.1, 0.3], "glass"))
