@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
+from data.sequences import HOUR_US
 from data.tables import FULL_PCT
+from training.calibration import PRIOR_BLOCKS
 from training.forecast import reached
 from training.grid import LEARNED, LEVELS, at_levels, with_ends
 from training.lookup import EVERYONE, by_stream
 
 EDGES = np.array([0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.98, 1])
-PRIOR_BLOCKS = 25.0
 SURE = 1e-4  # who is told with less than this, or all but this, that a bin is full is not corrected
 
 
@@ -43,7 +44,7 @@ class Reliability:
         rows = pd.DataFrame(
             {
                 "told": told_full(with_ends(quantiles)), "full": truth >= FULL_PCT, "bin": bins,
-                "block": pd.Series(bins).astype(str) + "/" + pd.Series(as_of // (7 * 24 * 3_600_000_000)).astype(str),
+                "block": pd.Series(bins).astype(str) + "/" + pd.Series(as_of // (7 * 24 * HOUR_US)).astype(str),
             }
         )  # fmt: skip
         rows["weight"] = 1 / rows.groupby("bin")["bin"].transform("size")  # every bin counts the same
