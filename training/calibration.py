@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,14 +76,11 @@ class Calibration:
             return values
         ends = with_ends(values)
         out = values.copy()
-        bucket = np.searchsorted(BUCKETS_H, horizon_h)
-        for name, found in by_stream(stream, {name for name, _ in self.covered}):  # a handful of streams
-            for b in np.unique(bucket[found]).tolist():
-                rows = found[bucket[found] == b]
-                covered = self.covered.get((name, b), self.covered[EVERYONE, b])
-                curve = np.concatenate([[0.0], covered, [1.0]])
-                level = np.interp(LEARNED, curve, np.concatenate([[0.0], LEARNED, [1.0]]))
-                out[rows] = at_levels(ends[rows], level)
+        for key, rows in by_stream_and_bucket(stream, horizon_h, {name for name, _ in self.covered}):
+            covered = self.covered.get(key, self.covered[EVERYONE, key[1]])
+            curve = np.concatenate([[0.0], covered, [1.0]])
+            level = np.interp(LEARNED, curve, np.concatenate([[0.0], LEARNED, [1.0]]))
+            out[rows] = at_levels(ends[rows], level)
         return out
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -93,6 +91,16 @@ class Calibration:
     def from_json(cls, rows: list[dict[str, Any]]) -> Calibration:
         """From the values of `to_json`."""
         return cls({(str(r["stream"]), int(r["bucket"])): np.array(r["covered"], dtype=float) for r in rows})
+
+
+def by_stream_and_bucket(
+    stream: np.ndarray, horizon_h: np.ndarray, known: Collection[str]
+) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
+    """The rows of each stream and bucket of horizons among (k,), a few dozen; streams as `by_stream` names them."""
+    bucket = np.searchsorted(BUCKETS_H, horizon_h)
+    for name, rows in by_stream(stream, known):
+        for b in np.unique(bucket[rows]).tolist():
+            yield (name, b), rows[bucket[rows] == b]
 
 
 def _shrunk(below: np.ndarray, bins: np.ndarray, week: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -264,7 +264,8 @@ def _calibrate(ensemble: Ensemble, late: Examples) -> tuple[Calibration, Reliabi
         return Calibration.identity(), Reliability.identity()
     truth = late.rise + late.features.level
     quantiles = np.sort(ensemble.predict(late.features), axis=1)
-    learned = Calibration.learn(truth, quantiles, late.stream, late.horizon_h, late.bin_ids, late.as_of)
+    rows = late.stream, late.horizon_h
+    learned = Calibration.learn(truth, quantiles, *rows, late.bin_ids, late.as_of)
     calibration = learned.softened(BELIEVED).widened(len(np.unique(late.as_of // (7 * 24 * HOUR_US))))
-    told = np.sort(np.clip(calibration.apply(quantiles, late.stream, late.horizon_h), 0, 100), axis=1)
-    return calibration, Reliability.learn(truth, told, late.stream, late.bin_ids, late.as_of).softened(BELIEVED)
+    told = np.sort(np.clip(calibration.apply(quantiles, *rows), 0, 100), axis=1)
+    return calibration, Reliability.learn(truth, told, *rows, late.bin_ids, late.as_of).softened(BELIEVED)

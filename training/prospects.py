@@ -162,9 +162,9 @@ def _by_own_rates(
 
 def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) -> np.ndarray:
     """(n, 16, 13) sorted quantiles from the ensemble's (n x 16, 13), of bins of `streams` (n,)."""
-    of_row = np.repeat(streams, len(NEAR_H))
-    told = model.calibration.apply(quantiles, of_row, np.tile(NEAR_H, len(streams)))
-    told = model.reliability.apply(np.sort(np.clip(told, 0, 100), axis=1), of_row)
+    rows = np.repeat(streams, len(NEAR_H)), np.tile(NEAR_H, len(streams))
+    told = model.calibration.apply(quantiles, *rows)
+    told = model.reliability.apply(np.sort(np.clip(told, 0, 100), axis=1), *rows)
     return told.reshape(len(streams), len(NEAR_H), len(LEARNED))
 
 
