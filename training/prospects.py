@@ -14,8 +14,9 @@ from training.calendar import Clock, holiday_days
 from training.departures import Departures, departures
 from training.examples import Asks, situations_of
 from training.features import horizon_features
-from training.grid import HORIZONS_H, LEARNED, NEAR_H, NORMAL, added, go_on, mixture, monotone, with_ends
+from training.grid import HORIZONS_H, LEARNED, LEVELS, NEAR_H, NORMAL, added, go_on, mixture, monotone, with_ends
 from training.profiles import NANO, Accumulated
+from training.reliability import SURE, told_full, weighed
 from training.resistance import Resistance
 from training.situations import Situations
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 LEAST_NOISE_PCT = 0.5  # of a level, however calm the sensor seems
 UNLIKELY = 0.005  # what is less probable is left out
 HARDLY = 0.1  # who is believed less need not be asked twice
+HARDLY_EVER = 1e-6  # is as good as never, and can be weighed
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,28 @@ class Prospects:
 
     def unattended(self, resistance: Resistance) -> np.ndarray:
         """(n, H, 19) quantiles at LEVELS if nobody comes, monotone."""
-        still = monotone(with_ends(go_on(monotone(self.no_round), self.gained, self.belief, self.stream, resistance)))
+        near = monotone(self.no_round)
+        still = monotone(with_ends(go_on(near, self.gained, self.belief, self.stream, resistance)))
+        still = monotone(self._as_full_as_left_alone(still, with_ends(near)))
         anew = monotone(with_ends(resistance.level(self.refilled, self.stream)))
         return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
+
+    def _as_full_as_left_alone(self, still: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """(n, H, 19) `still` (n, H, 19), as often full as the ensemble tells by `near` (n, 16, 19), where that is more.
+
+        Who is left alone is so since little came, so bins are full no less often if nobody comes. Own rates would say
+        they are: they know nothing of how sensors leap to the rim.
+        """
+        told, seen = told_full(still), told_full(near)
+        full = told.copy()
+        full[:, : len(NEAR_H)] += self.trust * np.maximum(seen - told[:, : len(NEAR_H)], 0)
+        full = np.minimum(np.maximum.accumulate(full, axis=1), 1 - SURE)
+        rows = full > np.maximum(told, SURE)
+        out = still.copy()
+        out[rows] = weighed(still[rows], np.maximum(told[rows], HARDLY_EVER), full[rows])
+        last = np.repeat(near[:, -1:], still.shape[1] - len(NEAR_H), axis=1)
+        leaping = rows[:, :, None] & (1 - full[:, :, None] <= LEVELS)  # where own rates reach no rim at all
+        return np.where(leaping, np.maximum(out, np.concatenate([near, last], axis=1)), out)
 
 
 @dataclass(frozen=True)

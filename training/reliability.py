@@ -75,10 +75,8 @@ class Reliability:
         doubtful = (told > SURE) & (told < 1 - SURE)
         for key, found in by_stream_and_bucket(stream, horizon_h, {name for name, _ in self.curves}):
             rows = found[doubtful[found]]
-            p = told[rows, None]
-            seen = np.clip(np.interp(p, *self.curves[key]), SURE, 1 - SURE)
-            level = np.where(1 - seen >= LEARNED, LEARNED * (1 - p) / (1 - seen), 1 - (1 - LEARNED) * p / seen)
-            out[rows] = at_levels(ends[rows], level)
+            seen = np.clip(np.interp(told[rows], *self.curves[key]), SURE, 1 - SURE)
+            out[rows] = weighed(ends[rows], told[rows], seen)[:, np.isin(LEVELS, LEARNED)]
         return out
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -92,9 +90,19 @@ class Reliability:
 
 
 def told_full(quantiles: np.ndarray) -> np.ndarray:
-    """(n,) probability of at least FULL_PCT by quantiles (n, 19) at LEVELS."""
-    below = reached(quantiles, LEVELS, np.full(len(quantiles), FULL_PCT))
-    return np.where(np.isnan(below), 0.0, 1 - below)
+    """(...) probability of at least FULL_PCT by quantiles (..., 19) at LEVELS."""
+    rows = quantiles.reshape(-1, len(LEVELS))
+    below = reached(rows, LEVELS, np.full(len(rows), FULL_PCT))
+    return np.where(np.isnan(below), 0.0, 1 - below).reshape(quantiles.shape[:-1])
+
+
+def weighed(quantiles: np.ndarray, told: np.ndarray, full: np.ndarray) -> np.ndarray:
+    """(k, 19) such quantiles where full (k,) is the probability of at least FULL_PCT, which was told (k,); all in 0-1.
+
+    What lies below counts the less, or more; within both parts nothing moves.
+    """
+    p, q = told[:, None], full[:, None]
+    return at_levels(quantiles, np.where(1 - q >= LEVELS, LEVELS * (1 - p) / (1 - q), 1 - (1 - LEVELS) * p / q))
 
 
 def _curve(rows: pd.DataFrame, prior: np.ndarray) -> np.ndarray:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from training.grid import HORIZONS_H, LEVELS, MEDIAN, NEAR_H, NORMAL
+from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, with_ends
 from training.prospects import Prospects
+from training.reliability import told_full
 from training.resistance import Resistance
 
 BELIEVED = np.ones((1, len(NEAR_H)))
@@ -42,4 +45,27 @@ def test_who_was_probably_emptied_begins_anew() -> None:
 
 def test_the_improbable_is_left_out() -> None:
     one, other = (prospects(emptied=p).unattended(Resistance.none()) for p in (0.0, 0.004))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("trust", [1.0, 0.5])
+def test_a_bin_is_full_no_less_often_if_nobody_comes_than_where_nobody_came(trust: float) -> None:
+    windows = np.broadcast_to(60 + LEARNED, (1, len(NEAR_H), len(LEARNED))).copy()
+    windows[:, 1:, LEARNED > 0.7] += 39  # every fourth one leaps to the rim, as sensors do
+    hardly = 0.01 * HORIZONS_H[:, None] + 0.001 * NORMAL  # own rates expect nothing at all
+    bin_ = replace(
+        prospects(), near=windows, no_round=windows, gained=hardly[None], belief=0.3 * BELIEVED, trust=trust * BELIEVED
+    )
+    nobody = bin_.unattended(Resistance.none())
+    without = replace(bin_, trust=0 * BELIEVED).unattended(Resistance.none())
+    day = int(np.flatnonzero(HORIZONS_H == 24)[0])
+    left_alone, told, before = (told_full(part)[0, day] for part in (with_ends(windows), nobody, without))
+    assert before < left_alone - 0.1
+    assert told == pytest.approx(before + trust * (left_alone - before), abs=0.03)
+    assert (np.diff(nobody, axis=1) >= 0).all()
+    assert (np.diff(nobody, axis=2) >= 0).all()
+
+
+def test_who_would_be_full_more_often_by_his_own_rates_is_told_so() -> None:
+    one, other = (replace(prospects(), trust=t * BELIEVED).unattended(Resistance.none()) for t in (0, 1))
     np.testing.assert_array_equal(one, other)
