@@ -9,6 +9,7 @@ FAR_H = np.arange(84, 337, 12, dtype=float)
 FORGOTTEN_H = 108.0
 ENDS = 1 / 5000
 MIXED_AT_ONCE = 500
+NARROWEST = 1e-9  # percent between two quantiles; what is narrower is a point
 HORIZONS_H = np.concatenate([NEAR_H, FAR_H])
 LEARNED = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98])
 TAIL = np.array([0.0, 0.001, 0.005])  # probabilities beyond the outermost learned quantile
@@ -130,6 +131,6 @@ def _distribution(points: np.ndarray, quantiles: np.ndarray, passed: np.ndarray)
     """(r, k) probability of at most `points` (r, k) by `quantiles` (r, P), of which `passed` (r, k) are not above."""
     left = np.clip(passed - 1, 0, len(LEVELS) - 2)
     low, high = (np.take_along_axis(quantiles, place, axis=1) for place in (left, left + 1))
-    part = np.clip((points - low) / np.where(high > low, high - low, 1), 0, 1)
+    part = np.clip((points - low) / np.where(high > low + NARROWEST, high - low, 1), 0, 1)
     inside = LEVELS[left] + part * (LEVELS[left + 1] - LEVELS[left])
     return np.where(passed == 0, 0.0, np.where(passed == len(LEVELS), 1.0, inside))
