@@ -9,11 +9,12 @@ import pandas as pd
 from scipy.stats import norm
 
 from training.grid import LEARNED, at_levels, with_ends
-from training.lookup import EVERYONE, by_stream
+from training.lookup import UNKNOWN
 
 BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and beyond
 PRIOR_BLOCKS = 25.0
 TIE_PCT = 0.5
+EVERYONE = "*"
 CHANGE, SETTLED_WEEKS = 0.8, 7.0  # quantiles lie 8% farther out after three weeks, 1% after a year
 
 
@@ -96,11 +97,16 @@ class Calibration:
 def by_stream_and_bucket(
     stream: np.ndarray, horizon_h: np.ndarray, known: Collection[str]
 ) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
-    """The rows of each stream and bucket of horizons among (k,), a few dozen; streams as `by_stream` names them."""
+    """The rows of each stream and bucket of horizons among (k,): a few dozen.
+
+    A stream that is not `known` is UNKNOWN, if that is known, or EVERYONE.
+    """
     bucket = np.searchsorted(BUCKETS_H, horizon_h)
-    for name, rows in by_stream(stream, known):
+    names = pd.Series(stream)
+    names = names.where(names.isin(known), UNKNOWN if UNKNOWN in known else EVERYONE)
+    for name, rows in names.groupby(names).indices.items():
         for b in np.unique(bucket[rows]).tolist():
-            yield (name, b), rows[bucket[rows] == b]
+            yield (str(name), b), np.asarray(rows)[bucket[rows] == b]
 
 
 def _shrunk(below: np.ndarray, bins: np.ndarray, week: np.ndarray, prior: np.ndarray) -> np.ndarray:

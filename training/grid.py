@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.tables import FULL_PCT
+from training.forecast import reached
 from training.resistance import Resistance
 
 NEAR_H = np.array([0, 1, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48, 60, 72], dtype=float)
@@ -44,6 +46,23 @@ def at_levels(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
     place = np.broadcast_to(right, (*values.shape[:-1], right.shape[-1]))
     below, above = np.take_along_axis(values, place - 1, axis=-1), np.take_along_axis(values, place, axis=-1)
     return below + share * (above - below)
+
+
+def p_full(quantiles: np.ndarray) -> np.ndarray:
+    """(...) probability of at least FULL_PCT by quantiles (..., 19) at LEVELS."""
+    rows = quantiles.reshape(-1, len(LEVELS))
+    below = reached(rows, LEVELS, np.full(len(rows), FULL_PCT))
+    return np.where(np.isnan(below), 0.0, 1 - below).reshape(quantiles.shape[:-1])
+
+
+def with_p_full(quantiles: np.ndarray, told: np.ndarray, full: np.ndarray) -> np.ndarray:
+    """(k, 19) as `quantiles` (k, 19), but at FULL_PCT or more with probability `full` (k,) where they tell `told` (k,).
+
+    Both lie strictly within 0-1. What lies below counts less, or more, against what lies above; within both parts
+    nothing moves.
+    """
+    p, q = told[:, None], full[:, None]
+    return at_levels(quantiles, np.where(1 - q >= LEVELS, LEVELS * (1 - p) / (1 - q), 1 - (1 - LEVELS) * p / q))
 
 
 def monotone(values: np.ndarray) -> np.ndarray:

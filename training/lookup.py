@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 import pandas as pd
 
 UNKNOWN = ""  # the name of what has none, such as a kind of site
-EVERYONE = "*"  # the name of what all streams have in common
 Names = np.ndarray | pd.Series | pd.Index
 
 
@@ -23,10 +20,3 @@ def first_rows(code: np.ndarray) -> np.ndarray:
     first = np.zeros(int(code.max(initial=-1)) + 1, dtype=int)
     first[code[::-1]] = np.arange(len(code))[::-1]
     return first
-
-
-def by_stream(stream: np.ndarray, known: Collection[str]) -> list[tuple[str, np.ndarray]]:
-    """The rows of each name in `stream` (k,); what is not `known` is UNKNOWN, if that is known, or EVERYONE."""
-    names = pd.Series(stream)
-    names = names.where(names.isin(known), UNKNOWN if UNKNOWN in known else EVERYONE)
-    return [(str(name), np.asarray(rows)) for name, rows in names.groupby(names).indices.items()]

@@ -28,7 +28,7 @@ METHOD = (
     "LightGBM boosters and small neural networks give 13 quantiles of the rise at horizons up to 72 hours.",
     "How far each is believed is learned from every other four weeks, held back from a first fit.",
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
-    "Their probabilities, and how often bins are full, are recalibrated by stream on the same weeks.",
+    "Their probabilities, and how often bins are full, are recalibrated by stream and horizon on these.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
     "Quantiles never cross, nor fall with the horizon but in the scored table; steps of a sensor are kept.",
     "All is absent an emptying: what is asked is told as if nobody came, what is scored is of windows left alone.",

@@ -14,9 +14,22 @@ from training.calendar import Clock, holiday_days
 from training.departures import Departures, departures
 from training.examples import Asks, situations_of
 from training.features import horizon_features
-from training.grid import HORIZONS_H, LEARNED, LEVELS, NEAR_H, NORMAL, added, go_on, mixture, monotone, with_ends
+from training.grid import (
+    HORIZONS_H,
+    LEARNED,
+    LEVELS,
+    NEAR_H,
+    NORMAL,
+    added,
+    go_on,
+    mixture,
+    monotone,
+    p_full,
+    with_ends,
+    with_p_full,
+)
 from training.profiles import NANO, Accumulated
-from training.reliability import SURE, told_full, weighed
+from training.reliability import SURE
 from training.resistance import Resistance
 from training.situations import Situations
 
@@ -26,7 +39,7 @@ if TYPE_CHECKING:
 LEAST_NOISE_PCT = 0.5  # of a level, however calm the sensor seems
 UNLIKELY = 0.005  # what is less probable is left out
 HARDLY = 0.1  # who is believed less need not be asked twice
-HARDLY_EVER = 1e-6  # is as good as never, and can be weighed
+HARDLY_EVER = 1e-6  # stands for a risk of 0, which no weight could raise
 
 
 @dataclass(frozen=True)
@@ -76,13 +89,13 @@ class Prospects:
         Who is left alone is so since little came, so bins are full no less often if nobody comes. Own rates would say
         they are: they know nothing of how sensors leap to the rim.
         """
-        told, seen = told_full(still), told_full(near)
+        told, seen = p_full(still), p_full(near)
         full = told.copy()
         full[:, : len(NEAR_H)] += self.trust * np.maximum(seen - told[:, : len(NEAR_H)], 0)
         full = np.minimum(np.maximum.accumulate(full, axis=1), 1 - SURE)
         rows = full > np.maximum(told, SURE)
         out = still.copy()
-        out[rows] = weighed(still[rows], np.maximum(told[rows], HARDLY_EVER), full[rows])
+        out[rows] = with_p_full(still[rows], np.maximum(told[rows], HARDLY_EVER), full[rows])
         last = np.repeat(near[:, -1:], still.shape[1] - len(NEAR_H), axis=1)
         leaping = rows[:, :, None] & (1 - full[:, :, None] <= LEVELS)  # where own rates reach no rim at all
         return np.where(leaping, np.maximum(out, np.concatenate([near, last], axis=1)), out)

@@ -9,10 +9,8 @@ from sklearn.isotonic import IsotonicRegression
 
 from data.sequences import HOUR_US
 from data.tables import FULL_PCT
-from training.calibration import BUCKETS_H, PRIOR_BLOCKS, by_stream_and_bucket
-from training.forecast import reached
-from training.grid import LEARNED, LEVELS, at_levels, with_ends
-from training.lookup import EVERYONE
+from training.calibration import BUCKETS_H, EVERYONE, PRIOR_BLOCKS, by_stream_and_bucket
+from training.grid import LEARNED, LEVELS, p_full, with_ends, with_p_full
 
 EDGES = np.array([0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.98, 1])
 SURE = 1e-4  # who is told with less than this, or all but this, that a bin is full is not corrected
@@ -46,7 +44,7 @@ class Reliability:
         """From truth (k,) and rising quantiles (k, 13) in percent, with each row's stream, horizon, bin and moment."""
         rows = pd.DataFrame(
             {
-                "told": told_full(with_ends(quantiles)), "full": truth >= FULL_PCT, "bin": bins,
+                "told": p_full(with_ends(quantiles)), "full": truth >= FULL_PCT, "bin": bins,
                 "block": pd.Series(bins).astype(str) + "/" + pd.Series(as_of // (7 * 24 * HOUR_US)).astype(str),
                 "bucket": np.searchsorted(BUCKETS_H, horizon_h),
             }
@@ -70,13 +68,13 @@ class Reliability:
         if not self.curves:
             return values
         ends = with_ends(values)
-        told = told_full(ends)
+        told = p_full(ends)
         out = values.copy()
         doubtful = (told > SURE) & (told < 1 - SURE)
         for key, found in by_stream_and_bucket(stream, horizon_h, {name for name, _ in self.curves}):
             rows = found[doubtful[found]]
             seen = np.clip(np.interp(told[rows], *self.curves[key]), SURE, 1 - SURE)
-            out[rows] = weighed(ends[rows], told[rows], seen)[:, np.isin(LEVELS, LEARNED)]
+            out[rows] = with_p_full(ends[rows], told[rows], seen)[:, np.isin(LEVELS, LEARNED)]
         return out
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -89,24 +87,8 @@ class Reliability:
         return cls({(str(r["stream"]), int(r["bucket"])): np.array(r["told_full"], dtype=float) for r in rows})
 
 
-def told_full(quantiles: np.ndarray) -> np.ndarray:
-    """(...) probability of at least FULL_PCT by quantiles (..., 19) at LEVELS."""
-    rows = quantiles.reshape(-1, len(LEVELS))
-    below = reached(rows, LEVELS, np.full(len(rows), FULL_PCT))
-    return np.where(np.isnan(below), 0.0, 1 - below).reshape(quantiles.shape[:-1])
-
-
-def weighed(quantiles: np.ndarray, told: np.ndarray, full: np.ndarray) -> np.ndarray:
-    """(k, 19) such quantiles where full (k,) is the probability of at least FULL_PCT, which was told (k,); all in 0-1.
-
-    What lies below counts the less, or more; within both parts nothing moves.
-    """
-    p, q = told[:, None], full[:, None]
-    return at_levels(quantiles, np.where(1 - q >= LEVELS, LEVELS * (1 - p) / (1 - q), 1 - (1 - LEVELS) * p / q))
-
-
 def _curve(rows: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
-    """(2, k) of these rows, shrunk toward the curve `prior`, which is it where there are none."""
+    """(2, k) of these rows, shrunk toward the curve `prior`; that itself where there are none."""
     if not len(rows):
         return prior
     part = rows.assign(told=rows["told"] * rows["weight"], full=rows["full"] * rows["weight"]).groupby("part")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+from bench_unattended import FOLDER, PLACES
 
 from data.history import History
 from data.readings import Readings
@@ -27,11 +27,7 @@ from training.practice import known_by
 from training.scores import row_scores, summary
 from training.settings import ModelSettings
 
-FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-PLACES = {
-    "prague": ("2024-10-01T00:00Z", "2025-02-01T00:00Z", 7, (6, 12, 24, 48, 72)),
-    "wyndham": ("2020-01-01T00:00Z", "2020-07-01T00:00Z", 24, (24, 48, 72)),
-}
+ASKED = {"prague": (7, (6, 12, 24, 48, 72)), "wyndham": (24, (24, 48, 72))}
 FEWEST = 200
 PEER, RULES = "lgb-quantile", ("persistence", "rate-28d", "weekday-rate", "hour-of-week")
 Change = Callable[[pd.DataFrame, pd.Timestamp, np.random.Generator], pd.DataFrame]
@@ -39,7 +35,8 @@ Change = Callable[[pd.DataFrame, pd.Timestamp, np.random.Generator], pd.DataFram
 
 def main(place: str = "prague", *names: str) -> None:
     """Print a row a change and stream."""
-    begin, end, every_h, horizons_h = PLACES[place]
+    begin, end, *_ = PLACES[place]
+    every_h, horizons_h = ASKED[place]
     start, stop = pd.Timestamp(begin), pd.Timestamp(end)
     whole = read_history(str(FOLDER / f"{place}_readings.parquet"), str(FOLDER / f"{place}_bins.csv")).history
     known, _ = known_by(whole, stop)
@@ -81,15 +78,11 @@ def _every(hours: float) -> Change:
     ).tail(1)
 
 
-def _fewer(bins: int) -> Change:
-    """So many bins of each stream, by their names."""
-    return lambda frame, *_: frame[frame["bin_id"].isin(_first(frame, bins))]
-
-
-def _first(frame: pd.DataFrame, bins: int) -> list[str]:
+def _two_bins(frame: pd.DataFrame, *_: object) -> pd.DataFrame:
+    """Of each stream the first two."""
     ids = pd.Series(sorted(frame["bin_id"].unique()))
     kind = ids.str.rpartition("_")[2].where(ids.str.contains("_"), "")  # Prague's names end with the stream's number
-    return ids.groupby(kind).head(bins).to_list()
+    return frame[frame["bin_id"].isin(ids.groupby(kind).head(2))]
 
 
 def _since(days: int) -> Change:
@@ -128,7 +121,7 @@ CHANGES: dict[str, Change] = {
     "silences": _silences,
     "every 8 h": _every(8),
     "daily": _every(24),
-    "two bins": _fewer(2),
+    "two bins": _two_bins,
     "90 days": _since(90),
     "45 days": _since(45),
 }

@@ -6,9 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.calibration import Calibration
+from training.calibration import EVERYONE, Calibration
 from training.grid import LEARNED, NORMAL
-from training.lookup import EVERYONE
 
 WEEK_US = 7 * 24 * 3_600_000_000
 ROWS = 20_000

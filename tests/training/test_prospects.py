@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, with_ends
+from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, p_full, with_ends
 from training.prospects import Prospects
-from training.reliability import told_full
 from training.resistance import Resistance
 
 BELIEVED = np.ones((1, len(NEAR_H)))
@@ -59,7 +58,7 @@ def test_a_bin_is_full_no_less_often_if_nobody_comes_than_where_nobody_came(trus
     nobody = bin_.unattended(Resistance.none())
     without = replace(bin_, trust=0 * BELIEVED).unattended(Resistance.none())
     day = int(np.flatnonzero(HORIZONS_H == 24)[0])
-    left_alone, told, before = (told_full(part)[0, day] for part in (with_ends(windows), nobody, without))
+    left_alone, told, before = (p_full(part)[0, day] for part in (with_ends(windows), nobody, without))
     assert before < left_alone - 0.1
     assert told == pytest.approx(before + trust * (left_alone - before), abs=0.03)
     assert (np.diff(nobody, axis=1) >= 0).all()

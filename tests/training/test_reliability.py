@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.grid import LEARNED, with_ends
-from training.lookup import EVERYONE, UNKNOWN
-from training.reliability import Reliability, told_full
+from training.calibration import EVERYONE
+from training.grid import LEARNED, p_full, with_ends
+from training.lookup import UNKNOWN
+from training.reliability import Reliability
 
 WEEK_US = 7 * 24 * 3_600_000_000
 ROWS = 40_000
@@ -37,7 +38,7 @@ def told_after(
 ) -> np.ndarray:
     rows = np.full(len(chance), stream, dtype=object), np.full(len(chance), horizon_h)
     made = reliability.apply(leaping(np.array(chance)), *rows)
-    return told_full(with_ends(made))
+    return p_full(with_ends(made))
 
 
 def test_risks_that_were_told_too_small_are_told_as_they_came_true() -> None:
@@ -67,7 +68,7 @@ def test_what_lies_below_the_rim_keeps_its_shape() -> None:
     made = learned(1.8).apply(before, np.array(["paper"], dtype=object), np.array([24.0]))
     below = made[0] < 79
     share_of_below = (made[0, below] - BELOW) / 20  # the told distribution is even there
-    seen = 1 - told_full(with_ends(made))[0]
+    seen = 1 - p_full(with_ends(made))[0]
     np.testing.assert_allclose(share_of_below, LEARNED[below] / seen, atol=0.03)
 
 
