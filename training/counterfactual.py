@@ -44,7 +44,7 @@ class Scene:
 
     @cached_property
     def thrown(self) -> np.ndarray:
-        """(n,) percent thrown in until each reading."""
+        """(n,) points thrown in until each reading."""
         return self.deposits.until(self.versions.lines.code, self.versions.lines.time_us)
 
     @cached_property
@@ -65,9 +65,9 @@ class Scene:
 
     @cached_property
     def first_base(self) -> np.ndarray:
-        """(b,) level less the sum thrown in, at the start."""
-        codes, start = np.arange(len(self.bin_ids)), np.full(len(self.bin_ids), self.start_us)
-        return self.deposits.level(codes, start) - self.deposits.until(codes, start)
+        """(b,) points in the bin less the sum thrown in, at the start."""
+        codes = np.arange(len(self.bin_ids))
+        return self.deposits.base_at(codes, np.full(len(codes), self.start_us))
 
     @cached_property
     def emptied_before(self) -> np.ndarray:
@@ -85,8 +85,8 @@ class Moment:
     """One decision of a policy about r bins: what it may know of them, in the world that its own past has made.
 
     number: the how-manieth opportunity; rows (r,) bins; decided_us, at_us, next_us (r,): when it is decided, when the
-    bin would be emptied, and when it could be emptied next. base (b, k + 1): level less the sum thrown in, before each
-    opportunity so far; picks (b, k): where bins were emptied; usual_h (r,): hours in which a bin usually fills.
+    bin would be emptied, and when it could be emptied next. base (b, k + 1): points in bins less the sum thrown in,
+    before each opportunity so far; picks (b, k): where bins were emptied; usual_h (r,): hours that a bin takes to fill.
     """
 
     scene: Scene
@@ -169,7 +169,8 @@ class Moment:
         lines = self.scene.versions.lines
         code = lines.code[row]
         base = self.base[code, np.minimum(self.scene.interval[row], self.number)]
-        told = np.minimum(base + self.scene.thrown[row], TOP_PCT) + self.scene.error[row]
+        lies = self.scene.deposits.shown(code, base + self.scene.thrown[row])
+        told = np.minimum(lies, TOP_PCT) + self.scene.error[row]
         return np.where(lines.time_us[row] < self.scene.start_us, lines.value[row], np.clip(told, 0.0, TOP_PCT))
 
     def _emptyings(self) -> Emptyings:

@@ -60,7 +60,7 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
             expected="bins with at least two readings below the rim within one fill cycle",
             remedy="Load more history, or check the readings with `brimcast data check`.",
         )
-    spans_x, resistance, seasons = _told_apart(spans_x, rises, rng)
+    spans_x, resistance, seasons = told_apart(spans_x, rises, rng)
     asks = _draw(history, end, settings, rng)
     blocks = np.linspace(spans_x["measured"].min(), spans_x["measured"].max() + 1, settings.folds + 1)
     block_of_span = np.searchsorted(blocks, spans_x["measured"].to_numpy(), side="right") - 1
@@ -96,7 +96,7 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
     return Curriculum(profiles, asks, np.vstack(tables), earlier, earlier_seasons, resistance, seasons, split)
 
 
-def _told_apart(
+def told_apart(
     spans_x: pd.DataFrame, rises: np.ndarray, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, Resistance, Seasons]:
     """The spans with `held`, the ease at the level of each, and `ease`, that times its season's factor; and both.
@@ -114,14 +114,14 @@ def _told_apart(
     for _ in range(PASSES):
         profiles = FillRateProfiles().fit(part, risen)
         expected, factor = profiles.predict(part), seasons.factor(part)
-        levels, streams = _levels(part, profiles, held, seasons), part["stream"]
+        levels, streams = levels_before(part, profiles, held, seasons), part["stream"]
         held = Resistance.learn(levels, risen, expected * factor, streams)
         seasons = Seasons.learn(part, risen, expected * held.at(levels, held.rows(streams)))
         part = _eased(part, profiles, held, seasons)
     return _eased(spans_x, FillRateProfiles().fit(spans_x, rises), held, seasons), held, seasons
 
 
-def _levels(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> np.ndarray:
+def levels_before(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> np.ndarray:
     """(n,) percent: the level before each span, as far as the profiles expect it to have come since it was told."""
     told, hours = spans_x["level"].to_numpy(float), spans_x["prior_h"].to_numpy(float)
     start_s = spans_x["start_s"].to_numpy() - np.rint(hours * 3600).astype(np.int64)
@@ -131,7 +131,7 @@ def _levels(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance,
 
 def _eased(spans_x: pd.DataFrame, profiles: FillRateProfiles, held: Resistance, seasons: Seasons) -> pd.DataFrame:
     row = held.rows(spans_x["stream"])
-    ease = held.at(_levels(spans_x, profiles, held, seasons), row)
+    ease = held.at(levels_before(spans_x, profiles, held, seasons), row)
     return spans_x.assign(held=ease, ease=ease * seasons.factor(spans_x))
 
 

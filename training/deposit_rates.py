@@ -12,15 +12,21 @@ from data.errors import InputError
 from data.history import History
 from data.sequences import HOUR_US, microsecond
 from training.calendar import Clock
+from training.curriculum import levels_before, told_apart
 from training.examples import LONGEST_SPAN_H, spans
 from training.profiles import NANO, Accumulated, FillRateProfiles
+from training.resistance import Resistance
 
 
 @dataclass(frozen=True)
 class DepositRates:
-    """Fill rates of b bins, and the time (n,) from each reading's predecessor until it: which bin, local seconds."""
+    """Fill rates of b empty bins, and the time (n,) from each reading's predecessor until it: which bin, local seconds.
+
+    resistance: how much slower bins fill the fuller they are, as far as that is sure.
+    """
 
     profiles: FillRateProfiles
+    resistance: Resistance
     cycles: Cycles
     ids: np.ndarray
     streams: np.ndarray
@@ -37,14 +43,21 @@ class DepositRates:
                 expected="readings from which a bin's fill rate can be told",
                 remedy="Load more history before replaying policies on it.",
             )
+        found, held, seasons = told_apart(found, rise, np.random.default_rng(0))
+        profiles = FillRateProfiles().fit(found, rise)
+        level = levels_before(found, profiles, held, seasons)
+        expected = profiles.predict(found) * seasons.factor(found)
+        resistance = Resistance.surely(level, rise, expected, found["stream"], found["bin_id"])
+        ease = resistance.at(level, resistance.rows(found["stream"]))
+        profiles = FillRateProfiles().fit(found.assign(ease=ease), rise)
         known = history.bins.unique.reindex(ids)
         streams = known["stream"].fillna("mixed").to_numpy(object)
         zones = known["timezone"].fillna("UTC").to_numpy(object)
         clock = Clock.over(zones, int(s.measured.min()), int(s.measured.max()))
-        return cls(FillRateProfiles().fit(found, rise), cycles, ids, streams, clock.local_s(s.measured, s.seq))
+        return cls(profiles, resistance, cycles, ids, streams, clock.local_s(s.measured, s.seq))
 
     def learn(self, rise: np.ndarray) -> DepositRates:
-        """From what came in all of the time (n,), seen or not."""
+        """From what came in all of the time (n,), seen or not: points of an empty bin."""
         s = self.cycles.sequences
         hours = (s.measured - s.lag(s.measured, 1, 0)) / HOUR_US
         rows = np.flatnonzero(~s.is_first & (hours <= LONGEST_SPAN_H) & (hours > 0))
@@ -56,7 +69,7 @@ class DepositRates:
         return replace(self, profiles=FillRateProfiles().fit(frame, rise[rows]))
 
     def expected(self) -> np.ndarray:
-        """(n,) percent that the bin's rate gives since the reading before."""
+        """(n,) points that the bin's rate gives since the reading before, were it empty."""
         s = self.cycles.sequences
         gathered = Accumulated.of(self.profiles.table, self.profiles.rows(self.ids, self.streams))
         total = gathered.at(self.local_s, s.seq)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from data.history import History
 from data.reports import known_reports
 from data.sequences import HOUR_US, MILLI, Archive, Sequences, search
 from training.deposit_rates import DepositRates
+from training.resistance import Resistance
 from training.timelines import Timelines
 
 APART_PCT = 1000.0
@@ -29,17 +31,22 @@ RIM_TOP_PCT = 100.0
 
 @dataclass(frozen=True)
 class Deposits:
-    """What came into b bins, known at n readings (or hours) in all; percent of capacity, not capped at the rim.
+    """What came into b bins, known at n readings (or hours) in all; not capped at the rim.
 
-    lines: when, and the sum thrown in since the bin's first reading; base (n,): what to add to that sum for the level
-    of the bin as it was; filled (n,): what came since the reading before was not seen but taken from the bin's rate (a
-    saturated sensor, an emptying in between); left_pct (b,): what emptyings leave.
+    It is told in points: percent by which it would raise an empty bin. A full one rises by less (`Resistance`), and had
+    it been emptied at another time, by more.
+
+    lines: when, and the points thrown in since the bin's first reading; base (n,): what to add to that sum for the
+    points that lay in the bin; filled (n,): what came since the reading before was not seen but taken from the bin's
+    rate (a saturated sensor, an emptying in between); left (b,): points that emptyings leave; streams (b,)
     """
 
     lines: Timelines
     base: np.ndarray
     filled: np.ndarray
-    left_pct: np.ndarray
+    left: np.ndarray
+    streams: np.ndarray
+    resistance: Resistance
 
     @classmethod
     def of(cls, history: History) -> Deposits:
@@ -54,13 +61,13 @@ class Deposits:
         cycles = find_cycles(told.where(~_stuck(told)), known_reports(history, ids, always, None))
         s = cycles.sequences
         cycles = replace(cycles, begins=cycles.begins | _small_emptyings(cycles))
-        level = _levels(cycles)
-        before = s.lag(level, 1, 0.0)
-        inner = ~(cycles.begins | s.is_first)
-        hidden = inner & (np.maximum(before, level) >= RIM_PCT)
-        seen = np.where(inner, level - before, 0.0)
-        silent = inner & (s.measured - s.lag(s.measured, 1, 0) >= SILENT_H * HOUR_US)
         rates = DepositRates.of(history, ids, cycles)
+        level = _levels(cycles)
+        inner = ~(cycles.begins | s.is_first)
+        hidden = inner & (np.maximum(s.lag(level, 1, 0.0), level) >= RIM_PCT)
+        lay = rates.resistance.gathered(level, rates.streams[s.seq])
+        seen = np.where(inner, lay - s.lag(lay, 1, 0.0), 0.0)
+        silent = inner & (s.measured - s.lag(s.measured, 1, 0) >= SILENT_H * HOUR_US)
         rise, missed = seen, np.zeros(len(seen), dtype=bool)
         for again in range(ROUNDS):  # what was hidden is what came on busy days: only with it are the rates whole
             if again:  # but a guess at emptyings that nobody saw must not feed itself
@@ -73,9 +80,10 @@ class Deposits:
         thrown = _running(rise, s.offsets)
         # Within a cycle the base stays: above the rim the level goes on rising by what is filled in.
         begin = np.maximum.accumulate(np.where(inner & ~missed, 0, np.arange(len(level))))
-        base = (level - thrown)[begin]
+        base = (lay - thrown)[begin]
         lines = Timelines(pd.Index(archive.bin_ids), s.offsets, s.seq, s.measured, s.measured / HOUR_US, thrown)
-        return cls(lines, base, filled, _left(cycles, level, len(ids)))
+        left = rates.resistance.gathered(_left(cycles, level, len(ids)), rates.streams)
+        return cls(lines, base, filled, left, rates.streams, rates.resistance)
 
     @classmethod
     def known(cls, frame: pd.DataFrame, left_pct: float = 0.0) -> Deposits:
@@ -87,10 +95,12 @@ class Deposits:
         lines = Timelines(lines.bin_ids, lines.bounds, lines.code, lines.time_us, lines.hours,
                           _running(rise, lines.bounds))  # fmt: skip
         base = ordered["level"].to_numpy(float) - lines.value
-        return cls(lines, base, np.zeros(len(base), dtype=bool), np.full(len(lines.bin_ids), left_pct))
+        bins = len(lines.bin_ids)
+        streams, left = np.full(bins, "mixed", dtype=object), np.full(bins, left_pct)
+        return cls(lines, base, np.zeros(len(base), dtype=bool), left, streams, Resistance.none())
 
     def until(self, code: np.ndarray, time_us: np.ndarray) -> np.ndarray:
-        """Percent thrown into bins `code` until `time_us` (same shape), evenly between two readings."""
+        """Points thrown into bins `code` until `time_us` (same shape), evenly between two readings."""
         shape = np.broadcast_shapes(code.shape, time_us.shape)
         code, time_us = (np.broadcast_to(a, shape).ravel() for a in (code, time_us))
         low, high = self.lines.bounds[code], self.lines.bounds[code + 1] - 1
@@ -103,16 +113,37 @@ class Deposits:
 
     def level(self, code: np.ndarray, time_us: np.ndarray) -> np.ndarray:
         """Percent in bins `code` at `time_us` (same shape), as they were; emptied half-way between two readings."""
+        return self.shown(code, self.until(code, time_us) + self.base_at(code, time_us))
+
+    def base_at(self, code: np.ndarray, time_us: np.ndarray) -> np.ndarray:
+        """What to add to the points thrown into bins `code` until `time_us` (same shape) for those that lay in them."""
         shape = np.broadcast_shapes(code.shape, time_us.shape)
         flat, moments = (np.broadcast_to(a, shape).ravel() for a in (code, time_us))
-        return self.until(code, time_us) + self.base[self.lines.nearest(flat, moments)].reshape(shape)
+        return self.base[self.lines.nearest(flat, moments)].reshape(shape)
+
+    def shown(self, code: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Percent, not capped at the rim, of bins `code` (same shape) in which so many points lie."""
+        shape = np.broadcast_shapes(code.shape, points.shape)
+        flat, lying = (np.broadcast_to(a, shape).ravel() for a in (code, points))
+        return self.resistance.onward(np.zeros(len(lying)), lying, self._kind[flat]).reshape(shape)
+
+    @cached_property
+    def _kind(self) -> np.ndarray:
+        """(b,) the row of each bin in the table of `resistance`: looked up once, however often levels are told."""
+        return self.resistance.rows(self.streams)
+
+    @cached_property
+    def left_pct(self) -> np.ndarray:
+        """(b,) percent that emptyings leave."""
+        return self.shown(np.arange(len(self.left)), self.left)
 
     def emptyings(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(k,) bins, (k,) microseconds and (k,) percent before: the emptyings as they were."""
         lines = self.lines
         fell = np.flatnonzero((lines.code[1:] == lines.code[:-1]) & (np.diff(self.base) < -SMALL_PCT)) + 1
-        before = self.base[fell - 1] + lines.value[fell]
-        return lines.code[fell], (lines.time_us[fell - 1] + lines.time_us[fell]) // 2, before
+        code = lines.code[fell]
+        before = self.shown(code, self.base[fell - 1] + lines.value[fell])
+        return code, (lines.time_us[fell - 1] + lines.time_us[fell]) // 2, before
 
 
 def _stuck(s: Sequences) -> np.ndarray:

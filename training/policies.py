@@ -173,7 +173,7 @@ class Foresight:
         deposits = moment.scene.deposits
         base = moment.base[moment.rows, moment.number]
         early = moment.next_us - np.int64(self.parameter * HOUR_US)
-        return base + deposits.until(moment.rows, early) >= moment.full_pct
+        return deposits.shown(moment.rows, base + deposits.until(moment.rows, early)) >= moment.full_pct
 
 
 def _utc(moments: np.ndarray) -> pd.DatetimeIndex:

@@ -207,7 +207,7 @@ def replay(
 
 
 def follow(policy: Policy, scene: Scene, usual_h: np.ndarray, open_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Follow a policy: where it empties bins, (b, k) bool, and the level less the sum thrown in, (b, k + 1)."""
+    """Follow a policy: where it empties bins, (b, k) bool, and points in them less the sum thrown in, (b, k + 1)."""
     chances = scene.opportunities
     bins, most = len(scene.bin_ids), chances.most
     picks, base = np.zeros((bins, most), dtype=bool), np.zeros((bins, most + 1))
@@ -223,7 +223,7 @@ def follow(policy: Policy, scene: Scene, usual_h: np.ndarray, open_: np.ndarray)
             base[:, : k + 1], picks[:, :k], usual_h[rows],
         )  # fmt: skip
         picks[rows, k] = policy.pick(moment)
-        left = scene.deposits.left_pct[rows] - scene.deposits.until(rows, at_us)
+        left = scene.deposits.left[rows] - scene.deposits.until(rows, at_us)
         base[rows, k + 1] = np.where(picks[rows, k], left, base[rows, k])
     return picks, base
 

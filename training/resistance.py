@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from data.sequences import MILLI, Sequences
-from training.lookup import Names, places
+from training.lookup import Names, first_rows, places
 
 LEVELS_PCT = np.array([0.0, 20.0, 40.0, 60.0, 70.0, 80.0, 85.0, 90.0, 95.0])
 PRIOR_PCT, CARRIED_PCT = 200.0, 1000.0
 SLOWEST, FASTEST = 0.1, 1.0
 UNIMPEDED = 3  # bands, up to 60%, whose ease is 1 in the mean
 FAR_PCT = 1e5
+FEWEST_BINS, SURE_ERRORS = 5, 3.0  # of bins; of standard errors, since five streams have thirty chances to seem slow
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,25 @@ class Resistance:
         below tell, themselves shrunk by CARRIED_PCT: where sensors see no further than 85%, nothing tells of 95%, and
         bins do not fill the faster there.
         """
-        band = np.clip(np.searchsorted(LEVELS_PCT, level, side="right") - 1, 0, len(LEVELS_PCT) - 2)
         code, names = pd.factorize(stream, sort=True)
-        shape = (len(names), len(LEVELS_PCT) - 1)
-        key = code * shape[1] + band
-        sums = [np.bincount(key, weights=w, minlength=shape[0] * shape[1]).reshape(shape) for w in (risen, expected)]
-        sums[1] = sums[1] * _ratio(sums[0][:, :UNIMPEDED], sums[1][:, :UNIMPEDED])[:, None]
-        risen, expected = (np.vstack([part.sum(axis=0), part]) for part in sums)
-        ease, prior = np.ones_like(risen), np.ones(len(risen))
-        for b in range(shape[1]):
-            ease[:, b] = (risen[:, b] + PRIOR_PCT * prior) / (expected[:, b] + PRIOR_PCT)
-            prior = (risen[:, b] + CARRIED_PCT * prior) / (expected[:, b] + CARRIED_PCT)
-        ease = np.clip(ease, SLOWEST, FASTEST)
-        return cls(tuple(str(n) for n in names), np.hstack([ease, ease[:, -1:]]))
+        risen, expected = _sums(level, code, len(names), risen, expected)
+        together = (np.vstack([part.sum(axis=0), part]) for part in (risen, expected))
+        return cls(tuple(str(n) for n in names), _eased(*together))
+
+    @classmethod
+    def surely(
+        cls, level: np.ndarray, risen: np.ndarray, expected: np.ndarray, stream: Names, bins: Names
+    ) -> Resistance:
+        """As `learn`, but only what exceeds three standard errors, from 60% on: elsewhere bins fill as if empty.
+
+        Errors are the jackknife's over `bins` (k,), so who has one bin of a stream knows nothing of it.
+        """
+        code, names = pd.factorize(stream, sort=True)
+        own, ids = pd.factorize(bins)
+        parts = _sums(level, own, len(ids), risen, expected)
+        kind = code[first_rows(own)]
+        ease = [_surely(*(part[of] for part in parts)) for of in (kind >= 0, *(kind == k for k in range(len(names))))]
+        return cls(tuple(str(n) for n in names), np.vstack(ease))
 
     def rows(self, stream: Names) -> np.ndarray:
         """(k,) the row of `ease` for each stream (k,)."""
@@ -105,6 +112,38 @@ def standing(s: Sequences, cycle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     second = s.lag(cycle, 2, -1) == s.lag(cycle, 1, -2)
     return np.where(second, s.lag(s.fill, 2, 0), s.lag(s.fill, 1, 0)) / MILLI, second
+
+
+def _sums(
+    level: np.ndarray, code: np.ndarray, count: int, risen: np.ndarray, expected: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points risen and expected, both (count, bands), by `code` (k,), as many in all below 60%."""
+    band = np.clip(np.searchsorted(LEVELS_PCT, level, side="right") - 1, 0, len(LEVELS_PCT) - 2)
+    shape = (count, len(LEVELS_PCT) - 1)
+    key = code * shape[1] + band
+    came, hoped = (np.bincount(key, weights=w, minlength=shape[0] * shape[1]).reshape(shape) for w in (risen, expected))
+    return came, hoped * _ratio(came[:, :UNIMPEDED], hoped[:, :UNIMPEDED])[:, None]
+
+
+def _eased(risen: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """(s, bands + 1) ease from the points risen and expected in each band, (s, bands)."""
+    ease, prior = np.ones_like(risen), np.ones(len(risen))
+    for b in range(risen.shape[1]):
+        ease[:, b] = (risen[:, b] + PRIOR_PCT * prior) / (expected[:, b] + PRIOR_PCT)
+        prior = (risen[:, b] + CARRIED_PCT * prior) / (expected[:, b] + CARRIED_PCT)
+    ease = np.clip(ease, SLOWEST, FASTEST)
+    return np.hstack([ease, ease[:, -1:]])
+
+
+def _surely(risen: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """(bands + 1,) ease of some bins, (b, bands) each, as far as it is surely below 1."""
+    bins = len(risen)
+    if bins < FEWEST_BINS:
+        return np.ones(risen.shape[1] + 1)
+    without = _eased(risen.sum(axis=0) - risen, expected.sum(axis=0) - expected)
+    error = np.sqrt((bins - 1) / bins * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+    ease = _eased(risen.sum(axis=0)[None], expected.sum(axis=0)[None])[0]
+    return np.where(np.arange(len(ease)) < UNIMPEDED, 1.0, np.minimum(ease + SURE_ERRORS * error, 1.0))
 
 
 def _ratio(risen: np.ndarray, expected: np.ndarray) -> np.ndarray:

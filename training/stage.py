@@ -22,7 +22,7 @@ class Stage:
     """A scene with the hours at which what becomes of it is looked at.
 
     hour_us (h,): full hours; seen (b, h): whether the bin's sensor was there at all; week (h,); hours (b, w): seen;
-    passed (b, h): opportunities before each; thrown (b, h): percent until then; open (b, k): opportunities to decide.
+    passed (b, h): opportunities before each; thrown (b, h): points until then; open (b, k): opportunities to decide.
     """
 
     scene: Scene
@@ -66,11 +66,12 @@ class Stage:
     def outcome(self, picks: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Emptyings, overflow hours and sum of fills at pick-up, each (b, w), of what `follow` returned."""
         scene = self.scene
-        level = np.take_along_axis(base, self.passed, axis=1) + self.thrown
+        lies = np.take_along_axis(base, self.passed, axis=1) + self.thrown
+        level = scene.deposits.shown(np.arange(len(lies))[:, None], lies)
         overflow = _by_week(self.seen & (level >= scene.full_pct[:, None]), self.week)
         bins, k = np.nonzero(picks)
         at_us = scene.opportunities.at_us[bins, k]
-        fill = np.minimum(base[bins, k] + scene.deposits.until(bins, at_us), 100.0)
+        fill = np.minimum(scene.deposits.shown(bins, base[bins, k] + scene.deposits.until(bins, at_us)), 100.0)
         return self._counted(bins, at_us, fill, overflow)
 
     def as_it_was(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

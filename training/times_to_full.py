@@ -17,6 +17,7 @@ from data.history import History
 from data.readings import Readings
 from data.sequences import HOUR_US, microseconds
 from training.baselines import Forecaster
+from training.deposits import Deposits
 from training.forecast import FillForecast, reached
 from training.labels import DAILY_STEP_H, FRESH_DAILY_H, FRESH_H, hindsight_emptyings, levels, smoothed
 from training.rules import Rule
@@ -84,6 +85,24 @@ def truly_full(truth: pd.DataFrame, origins: pd.DataFrame, full_pct: np.ndarray)
     hours = np.where(reached < stop, lines.hours[np.minimum(reached, stop - 1)] - lines.hours[at], np.nan)
     good = (level[at] < full) & (open_h >= LONGEST_H)
     return _kept(origins, known[good], hours[good], np.minimum(open_h[good], LONGEST_H))
+
+
+def full_by_deposits(deposits: Deposits, origins: pd.DataFrame, full_pct: np.ndarray) -> pd.DataFrame:
+    """As `first_full`, but as if nobody had emptied the bin since, by what `deposits` tell with hindsight.
+
+    Left out are origins that less than two weeks of readings follow.
+    """
+    lines = deposits.lines
+    code, start_us = lines.codes_of(origins["bin_id"]), microseconds(origins["as_of"])
+    last = lines.time_us[lines.bounds[np.maximum(code, 0) + 1] - 1]
+    known = np.flatnonzero((code >= 0) & (last - start_us >= LONGEST_H * HOUR_US))
+    code, start_us = code[known, None], start_us[known, None]
+    moments = start_us + (PASSAGE_H * HOUR_US).astype(np.int64)
+    curves = deposits.shown(code, deposits.base_at(code, start_us) + deposits.until(code, moments))
+    full = np.asarray(full_pct, dtype=float)[known]
+    good = curves[:, 0] < full
+    hours = crossing(np.maximum.accumulate(curves[good], axis=1), PASSAGE_H, full[good])
+    return _kept(origins, known[good], hours, np.full(int(good.sum()), LONGEST_H))
 
 
 def truly_thrown_in(truth: pd.DataFrame) -> tuple[Timelines, np.ndarray]:

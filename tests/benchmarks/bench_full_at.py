@@ -8,7 +8,8 @@ the other knows every bin's true mean rate, season and weather of the hours to c
 
 In a real place (../shared/data, held-out months before the test period, every 23 hours) emptyings cut most windows
 before the bin is full: the loss that counts is Powell's (`training.times_to_full.scores`), which every window enters.
-Last, how many bins were full by p10, p50 and p90 of the model's `full_at`, cut windows counted by Kaplan and Meier.
+Then how many bins were full by p10, p50 and p90 of the model's `full_at`, cut windows counted by Kaplan and Meier, and
+the same table held against what was thrown in through emptyings (`training.deposits`), which cut nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from data.history import History
 from data.sequences import HOUR_US, microseconds
 from data.simulation import CitySettings, Simulation, simulate
 from training.calendar import Clock
+from training.deposits import Deposits
 from training.forecast import FillForecast
 from training.inputs import read_history
 from training.model import FillModel
@@ -38,6 +40,7 @@ from training.times_to_full import (
     PASSAGE_H,
     crossing,
     first_full,
+    full_by_deposits,
     passed,
     rate_passage,
     scores,
@@ -113,12 +116,15 @@ def measure_real(place: str) -> None:
     history, _ = known_by(whole, stop)
     model = FillModel.fit(history, until=start, settings=ModelSettings(country=country))
     asked, told, forecast = _told(model, history, start, stop - pd.Timedelta(hours=LONGEST_ASKED_H), REAL_EVERY_H)
-    seen = first_full(history.readings, asked, np.full(len(asked), FULL_PCT))
-    stream = history.bins.unique["stream"].reindex(seen["bin_id"]).fillna("mixed").to_numpy()
-    for name in [*np.unique(stream), "all"]:
-        rows = seen[(stream == name) | (name == "all")]
+    full_pct = np.full(len(asked), FULL_PCT)
+    seen = first_full(history.readings, asked, full_pct)
+    thrown_in = full_by_deposits(Deposits.of(history), asked, full_pct)
+    kinds = history.bins.unique["stream"].fillna("mixed")
+    for name in [*np.unique(kinds), "all"]:
+        rows, uncut = (part[(part["bin_id"].map(kinds) == name) | (name == "all")] for part in (seen, thrown_in))
         print(f"\n{place}, {name}: hours\n{_scores(rows, asked, told).round(2).to_string()}")
-        print(f"full by p10, p50, p90: {_passed(rows, asked, forecast).round(2).tolist()}", flush=True)
+        print(f"full by p10, p50, p90: {_passed(rows, asked, forecast).round(2).tolist()}")
+        print(f"through emptyings: hours\n{_scores(uncut, asked, told).round(2).to_string()}", flush=True)
 
 
 def _told(

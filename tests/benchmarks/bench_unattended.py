@@ -1,8 +1,9 @@
 """What happens if nobody comes: python tests/benchmarks/bench_unattended.py [prague|wyndham] [examples].
 
 On held-out months of the real data (../shared/data), before the test periods: what was thrown in by the deposits of
-`training.deposits`, emptied or not, added to the level at as_of, is what would have lain there. CRPS, and Brier score
-of p_full, of the forecast's `values`, of `left_alone` and of own rates only, over windows that nobody cut and over all.
+`training.deposits`, emptied or not, added to what lay there at as_of, is what would have lain there. CRPS, and Brier
+score of p_full, of the forecast's `values`, of `left_alone` and of own rates only, over windows that nobody cut and
+over all. Then how often bins would have been full, by what `p_full` told of all windows.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ PLACES = {
 }
 EVERY_H = 11
 TAUS = np.arange(1, 10) / 10
+TOLD = np.array([0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0])
+FEWEST = 100
 
 
 def main(place: str = "prague", examples: int = 120_000) -> None:
@@ -51,17 +54,17 @@ def main(place: str = "prague", examples: int = 120_000) -> None:
         told, rates = model.forecast(history, as_of, list(ids)), nobody_came.forecast(history, as_of, list(ids))
         usual = replace(told, values=told.left_alone)
         now_us = np.full(len(ids), microseconds(pd.DatetimeIndex([as_of]))[0])
-        begun = deposits.until(rows, now_us)
-        lay = deposits.level(rows, now_us)
+        lay = deposits.base_at(rows, now_us)
         for horizon_h in horizons_h:
             at = as_of + pd.Timedelta(hours=horizon_h)
-            thrown = deposits.until(rows, now_us + round(horizon_h * HOUR_US)) - begun
-            y = np.clip(lay + thrown, 0, 100)
+            later = deposits.until(rows, now_us + round(horizon_h * HOUR_US))
+            y = np.clip(deposits.shown(rows, lay + later), 0, 100)
             frame = pd.DataFrame({"bin_id": ids, "as_of": as_of, "at": at, "horizon_h": horizon_h})
             for name, forecast in (("left alone", usual), ("values", told), ("own", rates)):
                 missed = y[:, None] - forecast.quantiles(TAUS, at)
                 frame[name] = 2 * np.maximum(TAUS * missed, (TAUS - 1) * missed).mean(axis=1)
                 frame[f"brier {name}"] = (forecast.p_full(at) - (y >= told.full_pct)) ** 2
+            frame["p_full"], frame["full"] = told.p_full(at), y >= told.full_pct
             scored.append(frame)
     table = pd.concat(scored, ignore_index=True).dropna()
     table["bin_id"] = table["bin_id"].astype("str")
@@ -73,6 +76,11 @@ def main(place: str = "prague", examples: int = 120_000) -> None:
         grouped = part.groupby(["stream", "horizon_h"])
         print(f"\n{what}: CRPS and Brier score of p_full against what would have lain there")
         print(grouped[names].mean().assign(n=grouped.size()).round(3).to_string(), flush=True)
+    spans = pd.cut(table["horizon_h"], [0, 12, 24, 72])
+    by = table.groupby(["stream", spans, pd.cut(table["p_full"], TOLD, include_lowest=True)], observed=True)
+    seen = by[["p_full", "full"]].mean().assign(n=by.size())
+    print("\nall windows: how often bins would have been full, by what p_full told")
+    print(seen[seen["n"] >= FEWEST].round(3).to_string(), flush=True)
 
 
 if __name__ == "__main__":

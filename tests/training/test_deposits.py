@@ -10,7 +10,7 @@ from data.errors import InputError
 from data.history import History
 from data.levels import draw_deposits
 from data.readings import Readings
-from data.sequences import HOUR_US, microsecond
+from data.sequences import HOUR_US, microsecond, microseconds
 from data.simulation import Simulation
 from training.deposits import Deposits
 
@@ -49,6 +49,39 @@ def test_a_full_bin_goes_on_being_filled_at_its_rate_and_that_is_marked() -> Non
     assert not deposits.filled[1:39].any()
     level = deposits.level(np.zeros(1, dtype=int), np.array([microsecond(START + pd.Timedelta(hours=58))]))
     assert level[0] == pytest.approx(145, abs=4)
+
+
+def resisting(periods: list[int], hours: int = 720) -> History:
+    """Hourly readings of bins that gather 2 points an hour, half a point from 60% on, each emptied in its rhythm."""
+    hour = np.arange(hours)
+    frames = []
+    for k, period in enumerate(periods):
+        points = 2.0 * (hour % period)
+        levels = np.minimum(np.where(points > 60, 60 + (points - 60) / 4, points), 100)
+        at = START + pd.to_timedelta(hour, unit="h")
+        frames.append(pd.DataFrame({"bin_id": f"bin-{k}", "measured_at": at, "fill_pct": levels}))
+    return History.of(Readings.checked(pd.concat(frames)))
+
+
+def test_a_fuller_bin_that_rises_more_slowly_was_thrown_in_as_much() -> None:
+    history = resisting([70, 80, 90, 100] * 3, hours=1440)
+    found = Deposits.of(history)
+    code = np.repeat(np.arange(12), 2)
+    moments = microsecond(START) + np.tile([24, 1416], 12) * HOUR_US
+    came = np.diff(found.until(code, moments).reshape(12, 2), axis=1)[:, 0]
+    np.testing.assert_allclose(came, 2.0 * 1392, rtol=0.1)
+    frame = history.readings.frame
+    bins = pd.Index(found.lines.bin_ids).get_indexer(pd.Index(frame["bin_id"]))
+    as_it_was = found.level(bins, microseconds(frame["measured_at"]))
+    assert np.abs(as_it_was - frame["fill_pct"]).quantile(0.95) < 2
+    # What came in 20 hours leads from empty to 40, and from 60 no further than 70.
+    assert found.shown(np.zeros(2, dtype=int), np.array([40.0, 100.0])) == pytest.approx([40, 70], abs=2)
+
+
+def test_of_one_bin_nobody_knows_whether_it_resists() -> None:
+    found = Deposits.of(resisting([80]))
+    assert (found.resistance.ease == 1).all()
+    assert found.shown(np.zeros(1, dtype=int), np.array([90.0])) == pytest.approx([90])
 
 
 def test_emptyings_are_those_that_the_readings_show() -> None:

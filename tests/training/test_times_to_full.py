@@ -7,9 +7,20 @@ import pytest
 from data.history import History
 from data.readings import Readings
 from data.simulation import Simulation
+from training.deposits import Deposits
 from training.model import FillModel
 from training.rules import Rule
-from training.times_to_full import crossing, first_full, passed, rate_passage, scores, told_by, truly_full
+from training.times_to_full import (
+    LONGEST_H,
+    crossing,
+    first_full,
+    full_by_deposits,
+    passed,
+    rate_passage,
+    scores,
+    told_by,
+    truly_full,
+)
 
 NOW = pd.Timestamp("2025-03-01T00:00Z").as_unit("us")
 
@@ -49,6 +60,14 @@ def test_a_silence_ends_what_could_be_seen() -> None:
     found = first_full(Readings.checked(frame.assign(measured_at=late, received_at=late)), origins(0), np.array([95.0]))
     assert found["hours"].isna().all()
     assert found["open_h"].tolist() == [4]
+
+
+def test_what_was_thrown_in_tells_when_an_emptied_bin_would_have_been_full() -> None:
+    fill = [2.0 * (hour % 40) for hour in range(800)]
+    deposits = Deposits.of(History.of(readings(fill, step_h=1.0)))
+    found = full_by_deposits(deposits, origins(30, 35, 700), np.full(3, 95.0))
+    assert found["hours"].tolist() == pytest.approx([17.5, 12.5], abs=1)  # the last is not followed for two weeks
+    assert found["open_h"].tolist() == [LONGEST_H] * 2
 
 
 def test_a_median_that_errs_beyond_the_emptying_is_not_blamed() -> None:
