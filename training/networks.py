@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from training.backpropagation import Lesson, expected_rise, taught
 from training.encoding import Encoding
@@ -13,6 +16,17 @@ from training.features import Features
 from training.network import BLOCK, HALF, HIDDEN, Network, rises
 
 AT_ONCE = 64 * BLOCK
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """BLAS on one thread: its own threads wait for each other, and beside a busy process small blocks take 25 times."""
+    controller: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
+    return controller
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,7 @@ class QuantileNetworks:
     ) -> QuantileNetworks:
         """Fit `count` networks, `threads` at a time and each on one thread: the result depends on the seed alone."""
         networks: list[Network] = []
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
+        with _one_thread(), ThreadPoolExecutor(max_workers=threads) as pool:
             for network in pool.map(lambda k: taught(lesson, steps, np.random.default_rng([seed, k])), range(count)):
                 networks.append(network)
                 progress(f"network {len(networks)} of {count}, {steps:,} steps")
@@ -46,8 +60,9 @@ class QuantileNetworks:
         for start in range(0, len(out), AT_ONCE):  # bounds the memory in between
             part = slice(start, start + AT_ONCE)
             inputs = self.encoding(features.matrix[part])
-            for network in self.networks:
-                out[part] += rises(network.outputs(inputs), expected[part])
+            with _one_thread():
+                for network in self.networks:
+                    out[part] += rises(network.outputs(inputs), expected[part])
         return out / max(len(self.networks), 1) + features.level[:, None]
 
     def arrays(self) -> dict[str, np.ndarray]:
