@@ -13,6 +13,10 @@ from data.readings import Readings
 from data.sequences import HOUR_US, microsecond, microseconds
 from data.simulation import Simulation
 from training.deposits import Deposits
+from training.opportunities import Rounds
+from training.policies import Always
+from training.replay import LEAD, follow
+from training.stage import Stage
 
 START = pd.Timestamp("2025-03-03T00:00Z")
 
@@ -76,6 +80,16 @@ def test_a_fuller_bin_that_rises_more_slowly_was_thrown_in_as_much() -> None:
     assert np.abs(as_it_was - frame["fill_pct"]).quantile(0.95) < 2
     # What came in 20 hours leads from empty to 40, and from 60 no further than 70.
     assert found.shown(np.zeros(2, dtype=int), np.array([40.0, 100.0])) == pytest.approx([40, 70], abs=2)
+
+
+def test_who_empties_resisting_bins_daily_finds_in_them_what_an_empty_bin_gathers_in_a_day() -> None:
+    history = resisting([70, 80, 90, 100] * 3, hours=1440)
+    start = START + pd.Timedelta(days=30)
+    stage = Stage.set(history, start, start + pd.Timedelta(days=20), Rounds(), LEAD, None)
+    picks, base = follow(Always(), stage.scene, np.full(12, 50.0), stage.open)
+    emptyings, overflow_h, fill_pct = stage.outcome(picks, base)
+    assert fill_pct.sum() / emptyings.sum() == pytest.approx(48, rel=0.1)  # as they rose, 26% would be found
+    assert overflow_h[:, 1:].sum() == 0
 
 
 def test_of_one_bin_nobody_knows_whether_it_resists() -> None:
