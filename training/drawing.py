@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 WIDTH = 360.0
+LETTER, LINE = 5.5, 10.0  # of small words: about the width of a letter, and the height of a line
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,20 @@ def stroke(plane: Plane, start: tuple[float, float], end: tuple[float, float], k
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
     """Words at a place of the drawing (not of the values)."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def labels(wanted: Iterable[tuple[float, float, str, str]]) -> list[str]:
+    """Small words at places of the drawing, (x, y, words, anchor): each is moved up until it touches no other."""
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
+    for x, y, words, anchor in sorted(wanted, key=lambda label: -label[1]):
+        left = x - LETTER * len(words) if anchor == "end" else x
+        right = left + LETTER * len(words)
+        while any(left < end and start < right and abs(y - at) < LINE for start, end, at in taken):
+            y -= 1
+        taken.append((left, right, y))
+        parts.append(text(x, y, words, "small", anchor))
+    return parts
 
 
 def axis_y(plane: Plane, ticks: Sequence[float], form: Callable[[float], str] = "{:g}".format, title: str = "") -> str:

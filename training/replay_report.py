@@ -91,6 +91,7 @@ def frontier_chart(result: Replay, forecasters: Sequence[str]) -> Card:
     ]  # fmt: skip
     kinds = {DAYS: "rest", OWN_DAYS: "rest", THRESHOLD: "other", WEEKDAY: "other", FORESIGHT: "wanted"}
     kinds |= dict.fromkeys(forecasters, "ours")
+    names = []
     for name, kind in kinds.items():
         rule = points[points["family"].isin([name, ALWAYS])]
         rule = rule.sort_values(["overflow_h", "emptyings"], ascending=[True, False])  # of equals the best goes on
@@ -103,7 +104,8 @@ def frontier_chart(result: Replay, forecasters: Sequence[str]) -> Card:
         ]
         x, y = plane.at_x(hours[-1]), plane.at_y(count[-1]) - 7
         beside = (x + 4, "start") if hours[-1] < base + SHOWN_H / 4 else (x - 4, "end")  # inside the plane
-        parts.append(drawing.text(beside[0], y, name, "small", beside[1]))
+        names.append((beside[0], y, name, beside[1]))
+    parts += drawing.labels(names)
     was = points[points["family"] == SCHEDULE].iloc[0]
     if was["overflow_h"] <= base + SHOWN_H:
         parts.append(drawing.dot(plane, was["overflow_h"], was["emptyings"], "bad", "the schedule as it was"))

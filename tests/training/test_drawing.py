@@ -1,0 +1,24 @@
+"""Charts are drawn by hand: words must not lie on each other."""
+
+from __future__ import annotations
+
+import re
+
+from training import drawing
+
+
+def places(parts: list[str]) -> dict[str, float]:
+    """How far from the top each word lies."""
+    found = (re.search(r'y="([\d.]+)".*>([^<]+)</text>', part) for part in parts)
+    return {match[2]: float(match[1]) for match in found if match}
+
+
+def test_labels_at_one_place_stand_above_each_other() -> None:
+    told = places(drawing.labels([(50.0, 90.0, "threshold", "start"), (52.0, 88.0, "weekday-rate", "start")]))
+    assert told["threshold"] == 90
+    assert told["weekday-rate"] <= 80
+
+
+def test_labels_beside_each_other_stay_where_they_belong() -> None:
+    told = places(drawing.labels([(50.0, 90.0, "foresight", "start"), (50.0, 90.0, "every-k-days", "end")]))
+    assert set(told.values()) == {90}
