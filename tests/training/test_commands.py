@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from data.settings import Settings
 from tests.training.conftest import Runner
 from training import tracking
+from training.candidate import Candidate
 from training.commands import main
 from training.forecasters import load_model
 from training.registry import local_copy
@@ -64,6 +66,19 @@ def test_fit_takes_another_name_a_country_and_the_weather(
     told, untold = answers
     assert told["status"].tolist() == untold["status"].tolist()
     assert (told["q50"] != untold["q50"]).any()
+
+
+@pytest.mark.parametrize(("skill", "warned"), [(-0.1, True), (0.1, False)])
+def test_a_first_champion_that_a_baseline_beats_is_pointed_out(
+    run: Runner, city: list[str], settings: Settings, split: pd.Timestamp, candidate: Candidate,
+    monkeypatch: pytest.MonkeyPatch, skill: float, warned: bool,
+) -> None:  # fmt: skip
+    told = {**candidate.model.card["skill"], "value": skill}
+    model = replace(candidate.model, card={**candidate.model.card, "skill": told})
+    monkeypatch.setattr("training.candidate.fit_candidate", lambda *_, **__: replace(candidate, model=model))
+    done = run("fit", *city, "--until", split.isoformat())
+    assert "champion" in done.out
+    assert (f"no other, but {told['against']} was nearer" in " ".join(done.err.split())) == warned
 
 
 @pytest.mark.parametrize("country", ["XX", "Czechia", "1"])
