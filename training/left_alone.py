@@ -13,7 +13,7 @@ from training.grid import NEAR_H
 from training.labels import TOLERANCE_H
 
 PRIOR_WINDOWS = 20.0
-EVEN_SHARE = 0.3
+EVEN_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class LeftAlone:
 
     def belief(self, code: np.ndarray) -> np.ndarray:
         """(n, 16) how far boosters are believed of bins `code` (n,), -1 for unknown, if nobody comes: 0 to 1."""
-        share = self.share[code]
-        return share / (share + EVEN_SHARE)
+        odds = (self.share[code] / EVEN_SHARE) ** 2
+        return np.asarray(odds / (1 + odds))
 
     def to_json(self) -> list[list[float]]:
         """As plain values, for model.json."""

@@ -49,4 +49,4 @@ def test_what_was_learned_survives_its_text() -> None:
     learned = LeftAlone.learn(examples({"busy": [12.0] * 7, "calm": [72.0] * 9}), np.array(["busy", "calm"]))
     again = LeftAlone.from_json(learned.to_json())
     assert (again.share == learned.share).all()
-    assert (LeftAlone(np.ones((4, len(NEAR_H)))).belief(np.array([-1, 0, 2])) == 1 / (1 + EVEN_SHARE)).all()
+    assert (LeftAlone(np.ones((4, len(NEAR_H)))).belief(np.array([-1, 0, 2])) == 0.8).all()
