@@ -43,12 +43,7 @@ class DepositRates:
                 expected="readings from which a bin's fill rate can be told",
                 remedy="Load more history before replaying policies on it.",
             )
-        found, held, seasons = told_apart(found, rise, np.random.default_rng(0))
-        profiles = FillRateProfiles().fit(found, rise)
-        level = levels_before(found, profiles, held, seasons)
-        expected = profiles.predict(found) * seasons.factor(found)
-        resistance = Resistance.surely(level, rise, expected, found["stream"], found["bin_id"])
-        ease = resistance.at(level, resistance.rows(found["stream"]))
+        resistance, ease = _resistance(found, rise)
         profiles = FillRateProfiles().fit(found.assign(ease=ease), rise)
         known = history.bins.unique.reindex(ids)
         streams = known["stream"].fillna("mixed").to_numpy(object)
@@ -74,3 +69,13 @@ class DepositRates:
         gathered = Accumulated.of(self.profiles.table, self.profiles.rows(self.ids, self.streams))
         total = gathered.at(self.local_s, s.seq)
         return np.asarray((total - s.lag(total, 1, 0)) / NANO)
+
+
+def _resistance(spans_x: pd.DataFrame, rise: np.ndarray) -> tuple[Resistance, np.ndarray]:
+    """How far bins surely resist, by the spans (n,) and their rises, and the ease (n,) at the level of each span."""
+    eased, held, seasons = told_apart(spans_x, rise, np.random.default_rng(0))
+    profiles = FillRateProfiles().fit(eased, rise)
+    level = levels_before(eased, profiles, held, seasons)
+    expected = profiles.predict(eased) * seasons.factor(eased)
+    sure = Resistance.surely(level, rise, expected, eased["stream"], eased["bin_id"])
+    return sure, sure.at(level, sure.rows(eased["stream"]))

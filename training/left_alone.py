@@ -44,7 +44,10 @@ class LeftAlone:
         return cls(np.vstack([own, everyone]).round(4))  # few digits, kept as they are in model.json
 
     def belief(self, code: np.ndarray) -> np.ndarray:
-        """(n, 16) how far boosters are believed of bins `code` (n,), -1 for unknown, if nobody comes: 0 to 1."""
+        """(n, 16) how far boosters are believed of bins `code` (n,), -1 for unknown, if nobody comes: 0 to 1.
+
+        By the square of the share, half at EVEN_SHARE.
+        """
         odds = (self.share[code] / EVEN_SHARE) ** 2
         return np.asarray(odds / (1 + odds))
 

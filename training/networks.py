@@ -24,7 +24,7 @@ def _threads() -> ThreadpoolController:
 
 
 def _one_thread() -> AbstractContextManager[Any]:
-    """BLAS on one thread: its own threads wait for each other, and beside a busy process small blocks take 25 times."""
+    """BLAS on one thread: its own threads wait for each other, and beside a busy process it takes twenty times."""
     controller: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
     return controller
 

@@ -64,7 +64,9 @@ class TrueRates:
         now, since = moment.newest
         if not self.sensed:
             since = moment.decided_us
-            now = moment.base[moment.rows, moment.number] + moment.scene.deposits.until(moment.rows, since)
+            deposits = moment.scene.deposits
+            lies = moment.base[moment.rows, moment.number] + deposits.until(moment.rows, since)
+            now = deposits.shown(moment.rows, lies)
         level = np.zeros(len(city.bins), dtype=np.float32)
         level[moment.rows] = np.nan_to_num(now, nan=50.0)
         levels = replace(
