@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,50 +12,115 @@ from training.examples import Examples
 from training.features import Features
 from training.grid import LEARNED
 
+RISES_PCT = np.array(
+    [-20, -10, -5, -2.5, -1, -0.5, 0.5, 1, 1.5, 2.5, 3.5, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48, 60, 75], dtype=float
+)
+EMPTY_PCT, RIM_PCT = 0.5, 99.5
+THRESHOLDS = len(RISES_PCT) + 2
+FEWEST = 20  # outcomes of either kind
+
 
 @dataclass(frozen=True)
-class QuantileBoosters:
-    """LightGBM boosters of the quantiles of the rise above the filtered level, one for each learned level.
+class ThresholdBoosters:
+    """LightGBM boosters of how probably the level is at most so high: the distribution function at 25 thresholds.
 
-    The quantile loss on the level capped at the rim is exact for a censored level, so full bins teach as well.
+    Thresholds are EMPTY_PCT, the filtered level plus each of RISES_PCT as far as that lies between the first and the
+    last, and RIM_PCT. Each booster learns of the examples for which its threshold is one (distribution regression,
+    Foresi and Peracchi 1995). What lies between two is even. Where levels leap to the rim or stay where they are, no
+    quantile lies between, and the quantile loss learns what the logarithmic one does not: a compromise.
+
+    boosters (25,)  None where hardly any example, or nearly each, lies below
+    shares (25,)    of the examples that lie below; what is answered where there is no booster
     """
 
-    boosters: tuple[lgb.Booster, ...]
+    boosters: tuple[lgb.Booster | None, ...]
+    shares: tuple[float, ...]
 
     @classmethod
     def fit(
         cls, examples: Examples, parameters: dict[str, Any], trees: int, threads: int, seed: int,
         progress: Callable[[str], None],
-    ) -> QuantileBoosters:  # fmt: skip
+    ) -> ThresholdBoosters:  # fmt: skip
         """Fit all boosters, `threads` at a time and each on one thread: the result depends on the seed alone.
 
         LightGBM's own threads cost more than they give on so few rows, and far more beside a busy process.
         """
-        shared = {
-            "objective": "quantile", "verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True,
+        chosen = {
+            "objective": "binary", "verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True,
             "seed": seed, **parameters,
         }  # fmt: skip
         names = list(examples.features.names)
+        thresholds = thresholds_of(examples.features.level)
+        below = np.clip(examples.rise + examples.features.level, 0, 100)[:, None] <= thresholds
+        real = _real(thresholds)
 
-        def fit_one(level: float) -> lgb.Booster:
-            chosen = {**shared, "alpha": level}
+        def fit_one(k: int) -> tuple[lgb.Booster | None, float]:
+            rows = np.flatnonzero(real[:, k])
+            outcome = below[rows, k]
+            share = float(outcome.mean()) if len(rows) else float(k >= THRESHOLDS // 2)
+            if min(outcome.sum(), (~outcome).sum()) < FEWEST:
+                return None, share
             # Each its own dataset: boosters that are trained at the same time must not share one.
-            data = lgb.Dataset(examples.features.matrix, examples.rise, feature_name=names, params=chosen)
-            return lgb.train(chosen, data, trees)
+            matrix = examples.features.matrix[rows]
+            data = lgb.Dataset(matrix, outcome.astype(float), feature_name=names, params=chosen)
+            return lgb.train(chosen, data, trees), share
 
-        boosters: list[lgb.Booster] = []
+        boosters: list[lgb.Booster | None] = []
+        shares: list[float] = []
         with ThreadPoolExecutor(max_workers=threads) as pool:
-            for level, booster in zip(LEARNED.tolist(), pool.map(fit_one, LEARNED.tolist()), strict=True):
+            for k, (booster, share) in enumerate(pool.map(fit_one, range(THRESHOLDS))):
                 boosters.append(booster)
-                progress(f"booster of the {level:.0%} quantile, {trees} trees")
-        return cls(tuple(boosters))
+                shares.append(share)
+                progress(f"booster {k + 1} of {THRESHOLDS}, {trees} trees")
+        return cls(tuple(boosters), tuple(shares))
 
     def predict(self, features: Features) -> np.ndarray:
-        """(k, 13) percent: quantiles of the level for k rows of features, not sorted.
+        """(k, 13) percent: quantiles of the level for k rows of features, rising.
 
         On as many threads as OMP_NUM_THREADS says; the answer does not depend on it.
         """
-        if not len(features.matrix):
-            return np.zeros((0, len(self.boosters)))
-        rises = np.stack([booster.predict(features.matrix) for booster in self.boosters], axis=1)
-        return rises + features.level[:, None]
+        thresholds = thresholds_of(features.level)
+        real = _real(thresholds)
+        below = np.empty(thresholds.shape)
+        for k, (booster, share) in enumerate(zip(self.boosters, self.shares, strict=True)):
+            below[:, k] = share
+            rows = np.flatnonzero(real[:, k])
+            if booster is not None and len(rows):
+                below[rows, k] = booster.predict(features.matrix[rows])
+        below = np.where(thresholds <= EMPTY_PCT, below[:, :1], below)
+        below = np.where(thresholds >= RIM_PCT, below[:, -1:], below)
+        up, down = np.maximum.accumulate(below, axis=1), np.minimum.accumulate(below[:, ::-1], axis=1)[:, ::-1]
+        return _quantiles(thresholds, (up + down) / 2)
+
+
+def thresholds_of(level: np.ndarray) -> np.ndarray:
+    """(k, 25) percent, rising: the thresholds of rows whose filtered level is `level` (k,)."""
+    between = np.clip(level[:, None] + RISES_PCT, EMPTY_PCT, RIM_PCT)
+    return np.hstack([np.full((len(level), 1), EMPTY_PCT), between, np.full((len(level), 1), RIM_PCT)])
+
+
+def _real(thresholds: np.ndarray) -> np.ndarray:
+    """(k, 25) bool: the first and the last, and those that lie between them."""
+    real = (thresholds > EMPTY_PCT) & (thresholds < RIM_PCT)
+    real[:, [0, -1]] = True
+    return real
+
+
+def _quantiles(thresholds: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """(k, 13) quantiles at LEARNED of levels within 0-100 that are at most `thresholds` with probability `below`."""
+    rows = np.arange(len(below))
+    points = np.hstack([np.zeros((len(rows), 1)), thresholds, np.full((len(rows), 1), 100.0)])
+    reached = np.hstack([np.zeros((len(rows), 1)), below, np.ones((len(rows), 1))])
+    out = np.empty((len(rows), len(LEARNED)))
+    for k, level in enumerate(LEARNED):
+        right = np.clip((reached < level).sum(axis=1), 1, reached.shape[1] - 1)
+        low, high = reached[rows, right - 1], reached[rows, right]
+        share = np.clip((level - low) / np.where(high > low, high - low, 1), 0, 1)
+        start = points[rows, right - 1]
+        out[:, k] = start + share * (points[rows, right] - start)
+    return out
+
+
+def feature_names_of(boosters: Sequence[lgb.Booster | None]) -> set[tuple[str, ...]]:
+    """The features that each of these boosters asks for."""
+    return {tuple(booster.feature_name()) for booster in boosters if booster is not None}

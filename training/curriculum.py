@@ -144,7 +144,10 @@ def _draw(history: History, end: int, settings: ModelSettings, rng: np.random.Ge
     wanted = max(1, round(settings.examples * ASKS_PER_EXAMPLE / len(ids)))
     count = np.where(last > first, np.minimum(wanted, (last - first) // (2 * HOUR_US)), 0).astype(int)
     owner = np.repeat(np.arange(len(ids)), count)
-    as_of = (first[owner] + rng.random(len(owner)) * (last - first)[owner]).astype(np.int64)
+    nth = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    # One in each of as many equal parts of the history: moments that lie beside each other by chance tell no more.
+    share = (nth + rng.random(len(owner))) / count[owner]
+    as_of = (first[owner] + share * (last - first)[owner]).astype(np.int64)
     # Forecasts are asked for most often when a reading has just come; of daily bins, hardly ever else.
     newest = search(archive.heard, archive.starts[owner], archive.starts[owner + 1], as_of, right=True) - 1
     daily = _steps_h(archive)[owner] >= DAILY_STEP_H

@@ -70,7 +70,7 @@ class Encoding:
             ])),
             self._linear(columns, measured),
             unknown[:, self.gaps],
-            *(_told_apart(matrix[:, self.names.index(name)], n) for name, n in CYCLES.items()),
+            *(_told_apart(np.floor(matrix[:, self.names.index(name)]), n) for name, n in CYCLES.items()),
             matrix[:, [self.names.index("at_holiday")]],
             _told_apart(matrix[:, self.names.index("stream")], self.streams),
             _told_apart(matrix[:, self.names.index("bin")], self.bins),

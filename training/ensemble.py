@@ -1,92 +1,156 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 
 import numpy as np
 
+from training.analogs import Analogs
 from training.backpropagation import BATCH, Lesson
-from training.boosters import QuantileBoosters
+from training.boosters import ThresholdBoosters
 from training.examples import Examples
 from training.features import Features
-from training.grid import LEARNED
+from training.grid import LEARNED, pooled
 from training.networks import QuantileNetworks
 from training.settings import ModelSettings
 
 FEWEST_STEPS = 200
 BRIEF_STEPS = 120
 PARTS = 10
-EVEN = (0.5, 0.5, 0.0)
+EVEN = (0.4, 0.4, 0.0, 0.2)
 MOST = 60_000
 SAME = 0.002
+PRIOR_WEEKS = 20.0  # of a bin each
+FEW_ANALOGS = 10.0
+WEEK_US = 7 * 24 * 3_600_000_000
+# The share of the distribution for which each learned quantile stands.
+MASSES = np.diff(np.concatenate([[0.0], (LEARNED[1:] + LEARNED[:-1]) / 2, [1.0]]))
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Boosters, networks, and networks taught but briefly; their quantiles are averaged by `weights`, 1 in all.
+    """Boosters, networks, networks taught but briefly, and analogs; their distributions are pooled by `weights`.
 
-    Averaging quantiles keeps them sharp (Lichtendahl et al. 2013). All learn the same examples and err differently:
-    boosters find thresholds, networks proportions; the brief ones have hardly left where they began, at the profile
-    and the pace, and are right where there is little to learn from or the profile tells all. How far to believe each
-    is learned from weeks held back (stacking, Wolpert 1992).
+    All know the same and err differently: boosters find thresholds, networks proportions; the brief ones have hardly
+    left where they began, at the profile and the pace, and are right where there is little to learn from or the
+    profile tells all; analogs know what this very bin did at this hour. Where they disagree, either may be right, so
+    probabilities are averaged (a linear pool, Stone 1961), not quantiles: halfway between two bins of which one leaps
+    to the rim lies no bin. How far to believe each is learned for each stream from weeks held back (stacking, Wolpert
+    1992). Analogs are filled up with what the boosters say where they are few.
+
+    weights (s + 1, 4): for each stream, in the order of their codes, then for unknown ones; each row is 1 in all
     """
 
-    boosters: QuantileBoosters
+    boosters: ThresholdBoosters
     networks: QuantileNetworks
     brief: QuantileNetworks
-    weights: tuple[float, ...] = EVEN
+    analogs: Analogs
+    weights: np.ndarray
 
     @classmethod
     def fit(
-        cls, examples: Examples, settings: ModelSettings, weights: Sequence[float], progress: Callable[[str], None]
-    ) -> Ensemble:
-        """Fit all three; the result depends on the examples and the settings but for their threads."""
+        cls, examples: Examples, analogs: Analogs, settings: ModelSettings, weights: np.ndarray,
+        progress: Callable[[str], None],
+    ) -> Ensemble:  # fmt: skip
+        """Fit boosters and networks; the result depends on the examples and the settings but for their threads."""
         how = settings.networks, settings.threads, settings.seed, progress
-        boosters = QuantileBoosters.fit(
+        boosters = ThresholdBoosters.fit(
             examples, settings.booster_parameters, settings.trees, settings.threads, settings.seed, progress
         )
         lesson = Lesson.of(examples, settings.dropout)
         steps = max(FEWEST_STEPS, settings.epochs * (len(examples.rise) // BATCH))
         networks = QuantileNetworks.fit(lesson, steps, *how)
-        return cls(boosters, networks, QuantileNetworks.fit(lesson, BRIEF_STEPS, *how), tuple(weights))
+        return cls(boosters, networks, QuantileNetworks.fit(lesson, BRIEF_STEPS, *how), analogs, weights)
 
     def weighed(self, late: Examples, rng: np.random.Generator) -> Ensemble:
-        """With the weights, in tenths, that do best on `late` examples: the least quantile loss, every bin the same.
+        """With the weights, in tenths, that do best on `late` examples: the least CRPS, every bin the same.
 
-        Of those that do as well within SAME the ones nearest to even: the first fit's weeks are not the final one's.
+        The CRPS of a linear pool is quadratic in its weights: the members' mean distance from the truth, less half of
+        that from each other. A stream's is drawn toward that of all by PRIOR_WEEKS weeks of a bin. Of weights that do
+        as well within SAME those nearest to EVEN count: the first fit's weeks are not the final one's.
         """
         some = late.sample(MOST, rng)
         if not len(some.rise):
             return self
-        level = some.features.level[:, None]
-        truth = np.clip(some.rise[:, None] + level, 0, 100)
-        of_bin, bins = np.unique(some.bin_ids.astype(str), return_inverse=True)
-        members = [member.predict(some.features) for member in self._members]
+        truth = np.clip(some.rise + some.features.level, 0, 100)
+        members = self._members(some.features, np.ones((len(truth), len(EVEN)), dtype=bool))
+        away = [np.abs(told - truth[:, None]) @ MASSES for told in members]
+        apart = {pair: _apart(members[pair[0]], members[pair[1]]) for pair in combinations_with_replacement(range(4), 2)}
+        tenths = np.array([parts for parts in np.ndindex(*[PARTS + 1] * len(EVEN)) if sum(parts) == PARTS]) / PARTS
 
-        def loss(weights: tuple[float, ...]) -> float:
-            missed = truth - np.clip(_mean(members, weights), 0, 100)
-            each = np.maximum(LEARNED * missed, (LEARNED - 1) * missed).mean(axis=1)
-            return float((np.bincount(bins, each, len(of_bin)) / np.bincount(bins)).mean())
+        def losses(rows: np.ndarray) -> np.ndarray:
+            """Of each choice of weights, over the mean of all, in these rows."""
+            of_bin = np.unique(some.bin_ids[rows].astype(str), return_inverse=True)[1]
+            share = 1 / np.bincount(of_bin)[of_bin]
+            share /= share.sum()
+            loss = tenths @ [share @ told[rows] for told in away]
+            for (a, b), distance in apart.items():
+                loss -= (0.5 if a == b else 1.0) * tenths[:, a] * tenths[:, b] * (share @ distance[rows])
+            return np.asarray(loss / max(loss.mean(), 1e-9))
 
-        tenths = [(a, b, PARTS - a - b) for a in range(PARTS + 1) for b in range(PARTS + 1 - a)]
-        choices = [tuple(part / PARTS for part in parts) for parts in tenths]
-        losses = np.array([loss(weights) for weights in choices])
-        good = np.flatnonzero(losses <= losses.min() * (1 + SAME))
-        far = ((np.array(choices)[good] - EVEN) ** 2).sum(axis=1)
-        return replace(self, weights=choices[good[np.argmin(far)]])
+        everyone = losses(np.arange(len(truth)))
+        stream = _streams(some.features)
+        weights = []
+        for code in range(len(self.weights) - 1):
+            rows = np.flatnonzero(stream == code)
+            loss = everyone
+            if len(rows):
+                weeks = len(set(zip(some.bin_ids[rows], some.as_of[rows] // WEEK_US, strict=True)))
+                loss = (weeks * losses(rows) + PRIOR_WEEKS * everyone) / (weeks + PRIOR_WEEKS)
+            weights.append(_choice(tenths, loss))
+        return replace(self, weights=np.array([*weights, _choice(tenths, everyone)]))
 
-    def predict(self, features: Features) -> np.ndarray:
-        """(k, 13) percent: quantiles of the level for k rows of features, not sorted."""
-        used = [(member, share) for member, share in zip(self._members, self.weights, strict=True) if share > 0]
-        return _mean([member.predict(features) for member, _ in used], [share for _, share in used])
+    def predict(self, features: Features, *, as_usual: bool = True) -> np.ndarray:
+        """(k, 13) percent: quantiles of the level for k rows of features, rising.
 
-    @property
-    def _members(self) -> tuple[QuantileBoosters | QuantileNetworks, ...]:
-        return self.boosters, self.networks, self.brief
+        Without `as_usual` analogs are not asked: what came of their moments came with the rounds that were usual.
+        """
+        weights = self.weights[_streams(features)]
+        if not as_usual:
+            rest = weights[:, :-1].sum(axis=1)
+            rest = np.where(rest > 0, rest, 1)
+            only = np.where(weights[:, -1:] < 1, weights[:, :-1] / rest[:, None], np.array(EVEN[:-1]) / sum(EVEN[:-1]))
+            weights = np.hstack([only, np.zeros((len(weights), 1))])
+        return pooled(self._members(features, weights > 0), weights)
+
+    def _members(self, features: Features, asked: np.ndarray) -> list[np.ndarray]:
+        """Four times (k, 13) rising quantiles within 0-100; each member is asked the rows `asked` (k, 4) of it."""
+        boosters = np.zeros((len(features.matrix), len(LEARNED)))
+        needed = asked[:, 0] | asked[:, 3]
+        boosters[needed] = self.boosters.predict(features.take(np.flatnonzero(needed)))
+        members = [boosters]
+        for k, networks in ((1, self.networks), (2, self.brief)):
+            told = np.zeros_like(boosters)
+            rows = np.flatnonzero(asked[:, k])
+            told[rows] = np.sort(np.clip(networks.predict(features.take(rows)), 0, 100), axis=1)
+            members.append(told)
+        told = boosters.copy()
+        rows = np.flatnonzero(asked[:, 3])
+        analogs, count = self.analogs.predict(features.take(rows))
+        share = count / (count + FEW_ANALOGS)
+        told[rows] = pooled([boosters[rows], analogs], np.column_stack([1 - share, share]))
+        return [*members, told]
 
 
-def _mean(quantiles: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    total = quantiles[0] * weights[0]
-    for some, share in zip(quantiles[1:], weights[1:], strict=True):
-        total = total + some * share
+def even(streams: int) -> np.ndarray:
+    """(streams + 1, 4) weights as they are before anything speaks for others."""
+    return np.tile(EVEN, (streams + 1, 1))
+
+
+def _streams(features: Features) -> np.ndarray:
+    """(k,) code of each row's stream, -1 for unknown."""
+    return np.nan_to_num(features.column("stream"), nan=-1).astype(int)
+
+
+def _apart(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(k,) mean distance of two that are drawn from the distributions with quantiles `some` and `others` (k, 13)."""
+    total = np.zeros(len(some))
+    for column, mass in zip(some.T, MASSES, strict=True):
+        total += mass * (np.abs(others - column[:, None]) @ MASSES)
     return total
+
+
+def _choice(tenths: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    good = tenths[loss <= loss.min() + SAME * np.abs(loss.min())]
+    return np.asarray(good[np.argmin(((good - EVEN) ** 2).sum(axis=1))])

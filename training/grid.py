@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from data.tables import FULL_PCT
@@ -10,7 +12,7 @@ NEAR_H = np.array([0, 1, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36, 42, 48, 60, 72], d
 FAR_H = np.arange(84, 337, 12, dtype=float)
 FORGOTTEN_H = 108.0
 ENDS = 1 / 5000
-MIXED_AT_ONCE = 500
+MIXED_AT_ONCE, POOLED_AT_ONCE = 500, 10_000
 NARROWEST = 1e-9  # percent between two quantiles; what is narrower is a point
 HORIZONS_H = np.concatenate([NEAR_H, FAR_H])
 LEARNED = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98])
@@ -127,6 +129,25 @@ def mixture(values: np.ndarray, others: np.ndarray, share: np.ndarray) -> np.nda
         flat = len(some) * values.shape[1], len(LEVELS)
         mixed = _mixed(values[some].reshape(flat), others[some].reshape(flat), share[some])
         out[some] = np.maximum.accumulate(mixed.reshape(len(some), -1, len(LEVELS)), axis=1)
+    return out
+
+
+def pooled(members: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """(k, 13) quantiles at LEARNED of the mixture of distributions told by those of `members`, each (k, 13), rising.
+
+    `weights` (k, m) of each row sum to 1; what has none is not looked at. Distribution functions are as in `mixture`.
+    """
+    out = np.empty_like(members[0])
+    for begin in range(0, len(out), POOLED_AT_ONCE):
+        part = slice(begin, begin + POOLED_AT_ONCE)
+        told, total = with_ends(members[0][part]), weights[part, 0].copy()
+        for member, weight in zip(members[1:], weights[part, 1:].T, strict=True):
+            rows = np.flatnonzero(weight > 0)
+            if not len(rows):
+                continue
+            total[rows] += weight[rows]
+            told[rows] = _mixed(told[rows], with_ends(member[part][rows]), weight[rows] / total[rows])
+        out[part] = told[:, len(TAIL) : -len(TAIL)]
     return out
 
 

@@ -18,7 +18,8 @@ from training.curriculum import plan
 from training.departures import Departures
 from training.elasticities import Elasticities
 from training.emptied_since import EmptiedSince
-from training.ensemble import EVEN, Ensemble
+from training.analogs import Analogs
+from training.ensemble import Ensemble, even
 from training.examples import Asks, Examples, chunks, learn_examples
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEVELS, MEDIAN, NEAR_H
@@ -92,6 +93,10 @@ class FillModel:
             chosen.threads, say,
         )  # fmt: skip
         left_alone = LeftAlone.learn(examples, lesson.profiles.bin_ids_)
+        ids = lesson.profiles.bin_ids_
+        span = (int(examples.as_of.min()), int(examples.as_of.max())) if len(examples.rise) else (0, 0)
+        analogs = Analogs.learn(examples, ids)
+        early = Analogs.learn(examples.take(np.flatnonzero(_taught(examples.as_of, span))), ids)
         examples = examples.sample(chosen.examples, rng).require(
             f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
         )
@@ -99,14 +104,16 @@ class FillModel:
         if len(past.weather):
             elasticities = Elasticities.learn(examples, len(lesson.profiles.bin_ids_))
             examples = elasticities.expecting(examples, lesson.resistance)
-        taught = _taught(examples)
+        taught = _taught(examples.as_of, span)
         known = examples.take(np.flatnonzero(taught))
         late = examples.take(np.flatnonzero(~taught))
-        first = Ensemble.fit(known, chosen, EVEN, lambda step: say(f"first fit, without the weeks held back: {step}"))
-        first = first.weighed(late, rng)
+        first = Ensemble.fit(
+            known, early, chosen, even(len(streams)),
+            lambda step: say(f"first fit, without the weeks held back: {step}"),
+        ).weighed(late, rng)  # fmt: skip
         calibration, reliability = _calibrate(first, late)
         accumulation = Accumulation.learn(past, lesson, microsecond(end), examples, rng)
-        ensemble = Ensemble.fit(examples, chosen, first.weights, lambda step: say(f"final fit: {step}"))
+        ensemble = Ensemble.fit(examples, analogs, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         emptied_since = EmptiedSince.learn(past, microsecond(end), rng)
         card = fitted_card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
@@ -251,11 +258,13 @@ def _holidays(settings: ModelSettings, past: History, end: pd.Timestamp) -> np.n
     return holiday_days(settings.country, microsecond(start) // day - int(RECENT_DAYS), microsecond(end) // day + 30)
 
 
-def _taught(examples: Examples) -> np.ndarray:
-    """(k,) bool: rows of the first of every two blocks of four weeks; the others, of all seasons, are held back."""
-    since = examples.as_of - examples.as_of.min()
-    block = np.minimum(BLOCK_DAYS * 24 * HOUR_US, since.max() // 2 + 1)
-    return since // block % 2 == 0
+def _taught(as_of: np.ndarray, span: tuple[int, int]) -> np.ndarray:
+    """(k,) bool: moments in the first of every two blocks of four weeks of the `span`, first and last moment.
+
+    The others, of all seasons, are held back.
+    """
+    block = min(BLOCK_DAYS * 24 * HOUR_US, (span[1] - span[0]) // 2 + 1)
+    return np.asarray((as_of - span[0]) // block % 2 == 0)
 
 
 def _calibrate(ensemble: Ensemble, late: Examples) -> tuple[Calibration, Reliability]:

@@ -164,7 +164,7 @@ def _by_ensemble(
     trust = model.accumulation.trust(projected, known.columns(some), *known.whose(model, some))
     belief = trust * model.left_alone.belief(asks.code[some])
     due = np.flatnonzero(features.visited() & (belief.ravel() >= HARDLY))
-    quantiles[due] = model.ensemble.predict(features.take(due).unvisited())
+    quantiles[due] = model.ensemble.predict(features.take(due).unvisited(), as_usual=False)
     return near, _recalibrated(model, quantiles, asks.streams[some]), trust, belief
 
 

@@ -20,7 +20,7 @@ class ModelSettings(BaseModel):
     examples: int = Field(default=120_000, gt=0, description="at most so many rows to learn from")
     trees: int = Field(default=110, gt=0, description="trees of each booster")
     leaves: int = Field(default=63, gt=1, description="leaves of each tree")
-    learning_rate: float = Field(default=0.08, gt=0, le=1)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
     leaf_examples: int = Field(default=50, gt=0, description="rows that a leaf needs at least")
     networks: int = Field(default=4, gt=0, description="neural networks beside the boosters")
     epochs: int = Field(default=12, gt=0, description="times that networks see each example, at least 200 steps")

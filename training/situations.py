@@ -100,7 +100,7 @@ def describe(
         "missed_pct": health.missed_pct,
         "falls": health.falls.astype(float),
         "jumps": health.jumps.astype(float),
-        "hour": (local // 3600 % 24).astype(float),
+        "hour": local % 86400 / 3600,
         "weekday": (local // 86400 % 7).astype(float),
         "profile_pct_per_day": gathered.per_day,
     }
