@@ -115,14 +115,17 @@ class Analogs:
 def weighted_quantiles(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, 13) quantiles at LEARNED of `values` (n, w), NaN where unknown, by `weight` (n, w); (n,) effective number.
 
-    Each value stands at the middle of its weight, and between two it is straight (Hazen 1914). NaN without any.
+    Each value stands at the middle of its weight, and between two it is straight (Hazen 1914). NaN without any; what
+    weighs nothing is not there.
     """
+    values = np.where(weight > 0, values, np.nan)
     order = np.argsort(values, axis=1, kind="stable")  # NaN last
     values = np.take_along_axis(values, order, axis=1).astype(float)
     weight = np.where(np.isnan(values), 0, np.take_along_axis(weight, order, axis=1))
-    total = weight.sum(axis=1, keepdims=True)
-    count = np.divide(total[:, 0] ** 2, (weight**2).sum(axis=1), out=np.zeros(len(total)), where=total[:, 0] > 0)
-    middle = (np.cumsum(weight, axis=1) - weight / 2) / np.where(total > 0, total, 1)
+    reached = np.cumsum(weight, axis=1)  # term by term: a sum's last bits would hang on how many zeros there are
+    total, squares = reached[:, -1:], np.cumsum(weight**2, axis=1)[:, -1]
+    count = np.divide(total[:, 0] ** 2, squares, out=np.zeros(len(total)), where=squares > 0)
+    middle = (reached - weight / 2) / np.where(total > 0, total, 1)
     last = np.maximum((~np.isnan(values)).sum(axis=1) - 1, 0)
     out = np.empty((len(values), len(LEARNED)))
     for k, level in enumerate(LEARNED):

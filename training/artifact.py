@@ -15,7 +15,8 @@ import pandas as pd
 
 from data.errors import InputError
 from training.accumulation import Accumulation
-from training.boosters import QuantileBoosters
+from training.analogs import Analogs
+from training.boosters import ThresholdBoosters, feature_names_of
 from training.calendar import WEEK_H
 from training.calibration import Calibration
 from training.elasticities import Elasticities
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 11
+FORMAT_VERSION = 12
 EMPTIED_SINCE = "boosters/emptied-since.txt"
-NETWORKS, BRIEF = "networks", "networks-brief"
+NETWORKS, BRIEF, ANALOGS = "networks", "networks-brief", "analogs"
 
 
 def save(model: FillModel, folder: Path) -> None:
-    """Write a model as a folder, all or nothing: model.json, profiles.parquet, boosters, networks.
+    """Write a model as a folder, all or nothing: model.json, profiles.parquet, boosters, networks, analogs.
 
-    They are in boosters/ (one a quantile, and one of emptyings where there is one), networks/ and networks-brief/.
+    They are in boosters/ (one a threshold, and one of emptyings, where there are such), networks/, networks-brief/ and
+    analogs/.
     Replaces a model that lies there; raises InputError if something else does.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
@@ -54,12 +56,14 @@ def save(model: FillModel, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         draft = Path(scratch) / "model"
         (draft / "boosters").mkdir(parents=True)
-        for level, booster in zip(LEARNED, model.ensemble.boosters.boosters, strict=True):
-            booster.save_model(draft / _booster(level))
+        for k, booster in enumerate(model.ensemble.boosters.boosters):
+            if booster is not None:
+                booster.save_model(draft / _booster(k))
         if model.emptied_since.booster is not None:
             model.emptied_since.booster.save_model(draft / EMPTIED_SINCE)
-        for kind, networks in ((NETWORKS, model.ensemble.networks), (BRIEF, model.ensemble.brief)):
-            for name, array in networks.arrays().items():
+        parts = ((NETWORKS, model.ensemble.networks), (BRIEF, model.ensemble.brief), (ANALOGS, model.ensemble.analogs))
+        for kind, part in parts:
+            for name, array in part.arrays().items():
                 path = draft / kind / f"{name}.npy"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 np.save(path, array, allow_pickle=False)
@@ -71,7 +75,8 @@ def save(model: FillModel, folder: Path) -> None:
             "features": list(model.feature_names),
             "streams": list(model.streams),
             "quantiles": LEARNED.tolist(),
-            "weights": list(model.ensemble.weights),
+            "shares": list(model.ensemble.boosters.shares),
+            "weights": model.ensemble.weights.tolist(),
             "sha256": {path.relative_to(draft).as_posix(): _digest(path.read_bytes()) for path in files},
             "accumulation": model.accumulation.to_json(),
             "left_alone": model.left_alone.to_json(),
@@ -95,13 +100,14 @@ def load(folder: Path) -> FillModel:
     try:
         digests = dict(described["sha256"])
         features = tuple(described["features"])
-        boosters = tuple(lgb.Booster(model_str=_whole(folder, _booster(level), digests).decode()) for level in LEARNED)
-        weights = tuple(float(share) for share in described["weights"])
+        shares = tuple(float(share) for share in described["shares"])
+        boosters = tuple(_loaded(folder, _booster(k), digests) for k in range(len(shares)))
         ensemble = Ensemble(
-            QuantileBoosters(boosters),
+            ThresholdBoosters(boosters, shares),
             QuantileNetworks.of_arrays(features, _arrays(folder, NETWORKS, digests)),
             QuantileNetworks.of_arrays(features, _arrays(folder, BRIEF, digests)),
-            weights,
+            Analogs.of_arrays(_arrays(folder, ANALOGS, digests)),
+            np.array(described["weights"], dtype=float),
         )
         model = FillModel(
             profiles=_profiles(pd.read_parquet(io.BytesIO(_whole(folder, "profiles.parquet", digests)))),
@@ -113,17 +119,13 @@ def load(folder: Path) -> FillModel:
             feature_names=features,
             accumulation=Accumulation.from_json(described["accumulation"]),
             left_alone=LeftAlone.from_json(described["left_alone"]),
-            emptied_since=EmptiedSince(
-                lgb.Booster(model_str=_whole(folder, EMPTIED_SINCE, digests).decode())
-                if EMPTIED_SINCE in digests
-                else None
-            ),
+            emptied_since=EmptiedSince(_loaded(folder, EMPTIED_SINCE, digests)),
             card=described["card"],
             elasticities=Elasticities.from_json(described["elasticities"]) if "elasticities" in described else None,
         )
     except (OSError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error
-    if any(booster.feature_name() != list(model.feature_names) for booster in boosters):
+    if feature_names_of(boosters) - {model.feature_names}:
         raise _foreign(folder, "has boosters of other features than its model.json names")
     if model.feature_names != feature_names():
         raise _foreign(folder, "was trained on other features than this version of Brimcast makes")
@@ -141,8 +143,13 @@ def _arrays(folder: Path, kind: str, digests: dict[str, str]) -> dict[str, np.nd
     }
 
 
-def _booster(level: float) -> str:
-    return f"boosters/q{round(level * 100):02d}.txt"
+def _booster(k: int) -> str:
+    return f"boosters/t{k:02d}.txt"
+
+
+def _loaded(folder: Path, name: str, digests: dict[str, str]) -> lgb.Booster | None:
+    """The booster of this file; None where the model has no such file."""
+    return lgb.Booster(model_str=_whole(folder, name, digests).decode()) if name in digests else None
 
 
 def is_intact(folder: Path) -> bool:

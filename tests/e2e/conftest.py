@@ -70,7 +70,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
     good, broken = log(candidate, NAME, settings).version, log(candidate, NAME, settings).version
     mlflow, client = connect(settings)
     folder = Path(client.get_model_version_download_uri(NAME, str(broken)).removeprefix("file://"))
-    booster = next(path for path in sorted(folder.rglob("q50.txt")))
+    booster = next(path for path in sorted(folder.rglob("t12.txt")))
     booster.write_text(booster.read_text().replace("leaf_value=", "leaf_value=9", 1))
     mlflow.set_tracking_uri(settings.tracking_uri)
     with mlflow.start_run(experiment_id=client.get_run(first.run_id).info.experiment_id):

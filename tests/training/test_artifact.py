@@ -46,11 +46,12 @@ def test_the_folder_holds_what_the_design_says(saved: Path) -> None:
     files = {path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()}
     assert {"model.json", "profiles.parquet"} <= files
     rest = files - {"model.json", "profiles.parquet"}
-    boosters = {f"boosters/q{level:02d}.txt" for level in (2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98)}
-    assert boosters <= rest
+    boosters = {f"boosters/t{k:02d}.txt" for k in range(25)}  # those of thresholds that levels pass
+    assert {f"boosters/t{k:02d}.txt" for k in range(6, 18)} <= rest
     assert {"networks/0/weight0.npy", "networks/0/bias2.npy", "networks/encoding/knots.npy"} <= rest
+    assert {f"analogs/{name}.npy" for name in ("begin", "hour", "weekday", "level", "age", "rise")} <= rest
     rest -= boosters | {"boosters/emptied-since.txt"}
-    assert all(name.startswith("networks") and name.endswith(".npy") for name in rest)
+    assert all(name.startswith(("networks", "analogs")) and name.endswith(".npy") for name in rest)
     described = json.loads((saved / "model.json").read_text())
     assert {"format", "format_version", "features", "streams", "quantiles", "card"} <= described.keys()
     assert {"git_commit", "fingerprint", "span", "trained_until"} <= described["card"].keys()
@@ -115,7 +116,7 @@ def test_a_model_json_that_is_none_is_refused(folder: Path, text: str) -> None:
     assert "model.json" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["boosters/q50.txt", "networks/0/weight1.npy", "profiles.parquet"])
+@pytest.mark.parametrize("name", ["boosters/t12.txt", "networks/0/weight1.npy", "profiles.parquet"])
 def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
     assert "is broken" in refused(folder)
@@ -123,13 +124,13 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.95])
 def test_a_truncated_booster_is_refused(folder: Path, share: float) -> None:
-    path = folder / "boosters" / "q50.txt"
+    path = folder / "boosters" / "t12.txt"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     assert "is broken" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["boosters/q50.txt", "networks/0/weight1.npy"])
+@pytest.mark.parametrize("name", ["boosters/t12.txt", "networks/0/weight1.npy", "analogs/rise.npy"])
 def test_a_file_with_a_byte_changed_is_refused(folder: Path, name: str) -> None:
     path = folder / name
     content = bytearray(path.read_bytes())
@@ -152,7 +153,7 @@ def test_profiles_without_their_columns_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["calibration", "settings", "features", "streams", "accumulation", "card", "sha256", "weights"]
+    "key", ["calibration", "settings", "features", "streams", "accumulation", "card", "sha256", "shares", "weights"]
 )
 def test_a_model_json_that_lacks_something_is_refused(folder: Path, key: str) -> None:
     path = folder / "model.json"

@@ -105,7 +105,7 @@ def test_a_copy_whose_note_was_lost_is_made_again(registered: Settings) -> None:
     assert registry.registered_as(folder)["version"] == version
 
 
-@pytest.mark.parametrize("name", ["model.json", "boosters/q50.txt", "networks/0/weight1.npy"])
+@pytest.mark.parametrize("name", ["model.json", "boosters/t12.txt", "networks/0/weight1.npy"])
 def test_a_copy_that_was_damaged_is_made_again(registered: Settings, name: str) -> None:
     folder, version = local_copy(NAME, "champion", registered)
     good = (folder / name).read_bytes()
@@ -201,7 +201,7 @@ def test_a_champion_whose_files_were_changed_is_refused_and_the_copy_before_stay
 
     def changed(version: Registered, folder: Path, settings: Settings) -> None:
         download(version, folder, settings)
-        booster = next(iter(sorted(folder.rglob("q50.txt"))))
+        booster = next(iter(sorted(folder.rglob("t12.txt"))))
         booster.write_text(booster.read_text().replace("leaf_value=", "leaf_value=9", 1))
 
     with monkeypatch.context() as patch:
