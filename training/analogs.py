@@ -13,9 +13,9 @@ from training.features import Features
 from training.grid import LEARNED, NEAR_H
 
 MOST = 200  # analogs of a moment
-HOURS, OTHER_DAY, LEVEL_PCT, AGE = 1.5, 0.1, 8.0, 1.5
+HOURS, OTHER_DAY, LEVEL_PCT, AGE = 1.5, 0.1, 8.0, 1.5  # how wide the kernels are; see `Analogs`
+SOON_H = 0.1  # a reading that has just come is told apart from one of an hour ago, since the next will not come soon
 SAME_H = 0.25
-SOON_H = 0.1
 PAIRS_AT_ONCE = 2_000_000
 TIE = 1e-9
 READ = ("bin", "hour", "weekday", "age_h", "raw_minus_level")
@@ -29,10 +29,11 @@ class Analogs:
     far as its hourly rate tells; what a shop puts out on Wednesdays at five is found here as it came. A moment's
     analogs are the MOST most alike of its own bin, and quantiles are those of their rises, weighted (Delle Monache et
     al. 2013). Likeness is a product of kernels: the hour of the day (normal, HOURS), the weekday (another counts
-    OTHER_DAY), the newest reading (normal, LEVEL_PCT) and the logarithm of its age (normal, AGE).
+    OTHER_DAY), the newest reading (normal, LEVEL_PCT) and the logarithm of its age (normal, AGE). What wins hardly
+    hangs on their widths.
 
     begin (b + 1,)  where each bin's moments begin, in the profiles' order
-    hour, weekday, level, age (m,) float32: local time, the newest reading, percent, and log(1 + its age in hours)
+    hour, weekday, level, age (m,) float32: local time, the newest reading, percent, and log(1 + its age / SOON_H)
     rise (m, 15)    float32 percent from the newest reading to what came true at NEAR_H[1:]; NaN where nobody knows
     """
 
@@ -58,8 +59,10 @@ class Analogs:
         rise[moment, place[good]] = truth - now.level
         begin = np.searchsorted(key["bin"].to_numpy()[first], np.arange(len(bin_ids) + 1))
         kept = now.take(first)
-        columns = (kept.hour, kept.weekday, kept.level, kept.age)
-        return cls(begin, *(column.astype(np.float32) for column in columns), rise)
+        hour, weekday, level, age = (
+            column.astype(np.float32) for column in (kept.hour, kept.weekday, kept.level, kept.age)
+        )
+        return cls(begin, hour, weekday, level, age, rise)
 
     def predict(self, features: Features) -> tuple[np.ndarray, np.ndarray]:
         """(k, 13) percent: quantiles of the level for k rows of features; (k,) how many analogs tell it, effectively.
@@ -151,7 +154,8 @@ class _Moments:
     def of(cls, features: Features) -> _Moments:
         code, hour, weekday, age_h, above = (features.column(name) for name in READ)
         newest = features.level + np.nan_to_num(above)
-        return cls(np.nan_to_num(code, nan=-1).astype(int), hour, weekday, newest, np.log1p(np.nan_to_num(age_h) / SOON_H))
+        age = np.log1p(np.nan_to_num(age_h) / SOON_H)
+        return cls(np.nan_to_num(code, nan=-1).astype(int), hour, weekday, newest, age)
 
     def take(self, rows: np.ndarray) -> _Moments:
         return _Moments(self.code[rows], self.hour[rows], self.weekday[rows], self.level[rows], self.age[rows])

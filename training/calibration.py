@@ -15,7 +15,7 @@ BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and
 PRIOR_BLOCKS = 25.0
 TIE_PCT = 0.5
 EVERYONE = "*"
-CHANGE, SETTLED_WEEKS = 0.8, 7.0  # quantiles lie 8% farther out after three weeks, 1% after a year
+CHANGE, SETTLED_WEEKS = 0.5, 7.0  # quantiles lie 5% farther out after three weeks, 1% after a year
 
 
 @dataclass(frozen=True)

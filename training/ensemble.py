@@ -76,7 +76,8 @@ class Ensemble:
         truth = np.clip(some.rise + some.features.level, 0, 100)
         members = self._members(some.features, np.ones((len(truth), len(EVEN)), dtype=bool))
         away = [np.abs(told - truth[:, None]) @ MASSES for told in members]
-        apart = {pair: _apart(members[pair[0]], members[pair[1]]) for pair in combinations_with_replacement(range(4), 2)}
+        pairs = combinations_with_replacement(range(len(EVEN)), 2)
+        apart = {(a, b): _apart(members[a], members[b]) for a, b in pairs}
         tenths = np.array([parts for parts in np.ndindex(*[PARTS + 1] * len(EVEN)) if sum(parts) == PARTS]) / PARTS
 
         def losses(rows: np.ndarray) -> np.ndarray:

@@ -12,13 +12,13 @@ from data.health import RECENT_DAYS
 from data.history import History
 from data.sequences import HOUR_US, Archive, microsecond, microseconds
 from training.accumulation import Accumulation
+from training.analogs import Analogs
 from training.calendar import holiday_days
 from training.calibration import Calibration
 from training.curriculum import plan
 from training.departures import Departures
 from training.elasticities import Elasticities
 from training.emptied_since import EmptiedSince
-from training.analogs import Analogs
 from training.ensemble import Ensemble, even
 from training.examples import Asks, Examples, chunks, learn_examples
 from training.forecast import FillForecast

@@ -27,7 +27,8 @@ METHOD = (
     "Recent rise over expected rise, in windows from 6 hours to 28 days, tells how the bin's pace has changed.",
     "Up to 72 hours LightGBM boosters tell how probably the level is at most so high, small neural networks its"
     " quantiles, and the bin's own past moments that are most alike what came of them.",
-    "Their probabilities are averaged, as far as each is believed by every other four weeks, held back from a first fit.",
+    "Their probabilities are averaged, as far as each is believed by every other four weeks, held back from a first"
+    " fit.",
     "They learn from random past moments, with profiles from other blocks of time, outages and unknown bins played.",
     "Their probabilities, and how often bins are full, are recalibrated by stream and horizon on these.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",

@@ -51,7 +51,9 @@ def candidate(small_history: History, split: pd.Timestamp) -> Candidate:
 @pytest.fixture(scope="session")
 def tiny_model(small_history: History, split: pd.Timestamp) -> FillModel:
     """A model fitted on the small city before `split`, in about a second."""
-    how = ModelSettings(examples=3_000, networks=1, trees=20, leaf_examples=20, threads=1, country="CZ")
+    how = ModelSettings(
+        examples=3_000, networks=1, trees=20, learning_rate=0.2, leaf_examples=20, threads=1, country="CZ"
+    )
     return FillModel.fit(small_history, until=split, settings=how)
 
 
