@@ -78,7 +78,9 @@ class Ensemble:
         away = [np.abs(told - truth[:, None]) @ MASSES for told in members]
         pairs = combinations_with_replacement(range(len(EVEN)), 2)
         apart = {(a, b): _apart(members[a], members[b]) for a, b in pairs}
-        tenths = np.array([parts for parts in np.ndindex(*[PARTS + 1] * len(EVEN)) if sum(parts) == PARTS]) / PARTS
+        # Analogs are never all, since they are not always asked.
+        choices = np.ndindex(*[PARTS + 1] * (len(EVEN) - 1), PARTS)
+        tenths = np.array([parts for parts in choices if sum(parts) == PARTS]) / PARTS
 
         def losses(rows: np.ndarray) -> np.ndarray:
             """Of each choice of weights, over the mean of all, in these rows."""
@@ -109,10 +111,8 @@ class Ensemble:
         """
         weights = self.weights[_streams(features)]
         if not as_usual:
-            rest = weights[:, :-1].sum(axis=1)
-            rest = np.where(rest > 0, rest, 1)
-            only = np.where(weights[:, -1:] < 1, weights[:, :-1] / rest[:, None], np.array(EVEN[:-1]) / sum(EVEN[:-1]))
-            weights = np.hstack([only, np.zeros((len(weights), 1))])
+            weights = weights * [1, 1, 1, 0]
+            weights /= weights.sum(axis=1, keepdims=True)
         return pooled(self._members(features, weights > 0), weights)
 
     def _members(self, features: Features, asked: np.ndarray) -> list[np.ndarray]:

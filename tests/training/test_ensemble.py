@@ -113,8 +113,6 @@ def test_as_if_no_round_came_analogs_are_not_asked() -> None:
     made = replace(ensemble(0, 10, 20, 40), weights=np.array([[0, 0.5, 0, 0.5]] * 2))
     told = made.predict(features, as_usual=False)
     np.testing.assert_allclose(told, np.clip(Says(10).predict(features), 0, 100), atol=1e-6)
-    alone = replace(made, weights=np.array([[0, 0, 0, 1.0]] * 2)).predict(features, as_usual=False)
-    assert (alone[:, 6] < Says(20).predict(features)[:, 6]).all()
 
 
 def test_a_row_does_not_hang_on_the_others() -> None:
