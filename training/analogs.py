@@ -76,10 +76,8 @@ class Analogs:
         rises = np.zeros((len(first), len(NEAR_H), len(LEARNED)))
         count = np.zeros((len(first), len(NEAR_H)))
         size = np.diff(self.begin, append=self.begin[-1:])[asked.code] * (asked.code >= 0)
-        some = np.flatnonzero(size)
-        for part in np.split(some, np.flatnonzero(np.diff(_load(size[some]))) + 1):
-            if len(part):
-                rises[part, 1:], count[part, 1:] = self._rises(asked.take(part), size[part])
+        for part in _portions(size):
+            rises[part, 1:], count[part, 1:] = self._rises(asked.take(part), size[part])
         risen, told = _between(rises, count, moment, features.column("horizon_h"))
         return np.clip(now.level[:, None] + risen, 0, 100), told
 
@@ -167,9 +165,14 @@ def _moments(key: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return moment, np.unique(moment, return_index=True)[1]
 
 
-def _load(size: np.ndarray) -> np.ndarray:
-    """(n,) which of the portions of PAIRS_AT_ONCE each moment belongs to; bins lie beside each other."""
-    return np.cumsum(size) // PAIRS_AT_ONCE
+def _portions(size: np.ndarray) -> list[np.ndarray]:
+    """Rows of `size` (n,) other than 0, in portions of about PAIRS_AT_ONCE in all, of which none is twice another."""
+    order = np.argsort(size, kind="stable")
+    order = order[size[order] > 0]
+    doubled = np.log2(size[order]).astype(int)
+    portion = np.cumsum(size[order]) // PAIRS_AT_ONCE
+    cuts = np.flatnonzero((np.diff(doubled) != 0) | (np.diff(portion) != 0)) + 1
+    return [part for part in np.split(order, cuts) if len(part)]
 
 
 def _between(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training import analogs as module
 from training.analogs import Analogs, weighted_quantiles
 from training.examples import Examples
 from training.features import Features
@@ -73,6 +74,25 @@ def test_a_row_does_not_hang_on_the_others() -> None:
         told, number = analogs.predict(asked.take(np.array([row])))
         np.testing.assert_array_equal(told[0], whole[row])
         assert number[0] == count[row]
+
+
+def test_bins_of_few_and_of_many_moments_are_told_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    many, few = examples(), examples(bin_id="b").take(np.arange(5))
+    both = Examples(
+        Features(NAMES, np.vstack([many.features.matrix, few.features.matrix]),
+                 np.concatenate([many.features.level, few.features.level])),
+        *(np.concatenate([getattr(many, name), getattr(few, name)])
+          for name in ("rise", "stream", "horizon_h", "as_of", "bin_ids", "weather")),
+    )  # fmt: skip
+    monkeypatch.setattr(module, "PAIRS_AT_ONCE", 3_000)
+    analogs = Analogs.learn(both, IDS)
+    hours = np.linspace(0, 23, 40)
+    for code in (0, 1):
+        told, count = analogs.predict(rows(hours, 6.0, bin_code=code))
+        alone = Analogs.learn((many, few)[code], IDS).predict(rows(hours, 6.0, bin_code=code))
+        np.testing.assert_array_equal(told, alone[0])
+        np.testing.assert_array_equal(count, alone[1])
+        assert (count > 0).all()
 
 
 def test_horizons_far_from_what_they_stand_for_are_left_out() -> None:
