@@ -92,17 +92,17 @@ class FillModel:
             past, lesson.asks, lesson.table, lesson.resistance, lesson.seasons, codes, NEAR_H[1:], holidays,
             chosen.threads, say,
         )  # fmt: skip
-        left_alone = LeftAlone.learn(examples, lesson.profiles.bin_ids_)
         ids = lesson.profiles.bin_ids_
+        left_alone = LeftAlone.learn(examples, ids)
         span = (int(examples.as_of.min()), int(examples.as_of.max())) if len(examples.rise) else (0, 0)
         analogs = Analogs.learn(examples, ids)
         early = Analogs.learn(examples.take(np.flatnonzero(_taught(examples.as_of, span))), ids)
         examples = examples.sample(chosen.examples, rng).require(
-            f"{len(past.readings):,} readings of {len(lesson.profiles.bin_ids_):,} bins"
+            f"{len(past.readings):,} readings of {len(ids):,} bins"
         )
         elasticities = None
         if len(past.weather):
-            elasticities = Elasticities.learn(examples, len(lesson.profiles.bin_ids_))
+            elasticities = Elasticities.learn(examples, len(ids))
             examples = elasticities.expecting(examples, lesson.resistance)
         taught = _taught(examples.as_of, span)
         known = examples.take(np.flatnonzero(taught))

@@ -20,6 +20,7 @@ from training.grid import (
     go_on,
     mixture,
     monotone,
+    pooled,
     with_ends,
 )
 from training.resistance import Resistance
@@ -135,3 +136,38 @@ def test_a_mixture_has_the_probabilities_of_its_parts() -> None:
 def test_a_mixture_of_the_same_is_the_same() -> None:
     values = np.broadcast_to(monotone(with_ends(near_of(5.0))), (1, len(NEAR_H), len(LEVELS)))
     np.testing.assert_allclose(mixture(values, values, np.array([0.4])), values, atol=1e-9)
+
+
+RISING = npst.arrays(float, (4, len(LEARNED)), elements=st.floats(0, 100)).map(lambda values: np.sort(values, axis=1))
+
+
+@given(RISING, RISING, RISING, st.tuples(st.integers(0, 10), st.integers(0, 10)))
+def test_a_pool_rises_and_hangs_on_no_other_row(
+    one: np.ndarray, two: np.ndarray, three: np.ndarray, parts: tuple[int, int]
+) -> None:
+    first = min(parts) / 10
+    weights = np.tile([first, (max(parts) / 10) - first, 1 - max(parts) / 10], (4, 1))
+    told = pooled([one, two, three], weights)
+    assert (np.diff(told, axis=1) >= 0).all()
+    for row in range(4):
+        alone = pooled([member[row : row + 1] for member in (one, two, three)], weights[row : row + 1])
+        np.testing.assert_array_equal(alone[0], told[row])
+
+
+def test_a_pool_has_the_probabilities_of_its_members() -> None:
+    """Three uniform distributions far from each other, of which every row believes one more than the others."""
+    members = [np.broadcast_to(begin + 10 * LEARNED, (2, len(LEARNED))) for begin in (0, 40, 80)]
+    told = pooled(members, np.array([[0.5, 0.25, 0.25], [0.0, 0.25, 0.75]]))
+    at = [int(np.flatnonzero(np.isclose(LEARNED, level))[0]) for level in (0.4, 0.6, 0.8)]
+    assert (told[0, at] // 40 == [0, 1, 2]).all()
+    assert (told[1, at] // 40 == [2, 2, 2]).all()
+    assert told[1, 2] < 80
+    np.testing.assert_allclose(told[0, at[0]], 8, atol=0.5)
+
+
+def test_a_member_believed_alone_is_told_as_it_is() -> None:
+    member = np.sort(np.random.default_rng(0).uniform(0, 100, (5, len(LEARNED))), axis=1)
+    other = np.full_like(member, 50.0)
+    for weights in ([1.0, 0.0], [0.0, 1.0]):
+        members = [member, other] if weights[0] else [other, member]
+        np.testing.assert_allclose(pooled(members, np.tile(weights, (5, 1))), member, atol=1e-6)
