@@ -10,10 +10,11 @@ import pandas as pd
 
 from training.examples import Examples
 from training.features import Features
-from training.grid import LEARNED, NEAR_H
+from training.grid import LEARNED, NEAR_H, inverse
 
 MOST = 200  # analogs of a moment
-HOURS, OTHER_DAY, LEVEL_PCT, AGE = 1.5, 0.1, 8.0, 1.5  # how wide the kernels are; see `Analogs`
+HOUR_WIDTH_H, LEVEL_WIDTH_PCT, AGE_WIDTH = 1.5, 8.0, 1.5
+OTHER_DAY_SHARE = 0.1
 SOON_H = 0.1  # a reading that has just come is told apart from one of an hour ago, since the next will not come soon
 SAME_H = 0.25
 PAIRS_AT_ONCE = 2_000_000
@@ -28,9 +29,9 @@ class Analogs:
     Boosters and networks see that a bin is emptied, filled or left in peace at such an hour of such a weekday only as
     far as its hourly rate tells; what a shop puts out on Wednesdays at five is found here as it came. A moment's
     analogs are the MOST most alike of its own bin, and quantiles are those of their rises, weighted (Delle Monache et
-    al. 2013). Likeness is a product of kernels: the hour of the day (normal, HOURS), the weekday (another counts
-    OTHER_DAY), the newest reading (normal, LEVEL_PCT) and the logarithm of its age (normal, AGE). What wins hardly
-    hangs on their widths.
+    al. 2013). Likeness is a product of kernels: the hour of the day (normal, HOUR_WIDTH_H), the weekday
+    (another counts OTHER_DAY_SHARE), the newest reading (normal, LEVEL_WIDTH_PCT) and the logarithm of its age (normal,
+    AGE_WIDTH). What wins hardly hangs on their widths.
 
     begin (b + 1,)  where each bin's moments begin, in the profiles' order
     hour, weekday, level, age (m,) float32: local time, the newest reading, percent, and log(1 + its age / SOON_H)
@@ -87,10 +88,10 @@ class Analogs:
         step = np.arange(width)
         row = np.minimum(self.begin[asked.code][:, None] + step, len(self.hour) - 1)
         apart = np.abs(asked.hour[:, None] - self.hour[row])
-        far = (np.minimum(apart, 24 - apart) / HOURS) ** 2 / 2
-        far -= np.log(OTHER_DAY) * (asked.weekday[:, None] != self.weekday[row])
-        far += ((asked.level[:, None] - self.level[row]) / LEVEL_PCT) ** 2 / 2
-        far += ((asked.age[:, None] - self.age[row]) / AGE) ** 2 / 2
+        far = (np.minimum(apart, 24 - apart) / HOUR_WIDTH_H) ** 2 / 2
+        far -= np.log(OTHER_DAY_SHARE) * (asked.weekday[:, None] != self.weekday[row])
+        far += ((asked.level[:, None] - self.level[row]) / LEVEL_WIDTH_PCT) ** 2 / 2
+        far += ((asked.age[:, None] - self.age[row]) / AGE_WIDTH) ** 2 / 2
         far -= TIE * step  # of two alike the later, so that none is left to chance
         far[step >= size[:, None]] = np.inf
         if width > MOST:
@@ -127,15 +128,7 @@ def weighted_quantiles(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarr
     total, squares = reached[:, -1:], np.cumsum(weight**2, axis=1)[:, -1]
     count = np.divide(total[:, 0] ** 2, squares, out=np.zeros(len(total)), where=squares > 0)
     middle = (reached - weight / 2) / np.where(total > 0, total, 1)
-    last = np.maximum((~np.isnan(values)).sum(axis=1) - 1, 0)
-    out = np.empty((len(values), len(LEARNED)))
-    for k, level in enumerate(LEARNED):
-        below = (middle < level).sum(axis=1)
-        left, right = (np.clip(place, 0, last)[:, None] for place in (below - 1, below))
-        low, high = (np.take_along_axis(middle, place, axis=1)[:, 0] for place in (left, right))
-        start, end = (np.take_along_axis(values, place, axis=1)[:, 0] for place in (left, right))
-        out[:, k] = start + np.clip((level - low) / np.where(high > low, high - low, 1), 0, 1) * (end - start)
-    return out, count
+    return inverse(middle, np.fmax.accumulate(values, axis=1)), count
 
 
 @dataclass(frozen=True)

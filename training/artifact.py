@@ -16,7 +16,7 @@ import pandas as pd
 from data.errors import InputError
 from training.accumulation import Accumulation
 from training.analogs import Analogs
-from training.boosters import ThresholdBoosters, feature_names_of
+from training.boosters import ThresholdBoosters
 from training.calendar import WEEK_H
 from training.calibration import Calibration
 from training.elasticities import Elasticities
@@ -44,8 +44,7 @@ def save(model: FillModel, folder: Path) -> None:
     """Write a model as a folder, all or nothing: model.json, profiles.parquet, boosters, networks, analogs.
 
     They are in boosters/ (one a threshold, and one of emptyings, where there are such), networks/, networks-brief/ and
-    analogs/.
-    Replaces a model that lies there; raises InputError if something else does.
+    analogs/. Replaces a model that lies there; raises InputError if something else does.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
         raise InputError(
@@ -125,7 +124,7 @@ def load(folder: Path) -> FillModel:
         )
     except (OSError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise _foreign(folder, f"is broken ({str(error).splitlines()[0][:200]})") from error
-    if feature_names_of(boosters) - {model.feature_names}:
+    if any(booster is not None and booster.feature_name() != list(features) for booster in boosters):
         raise _foreign(folder, "has boosters of other features than its model.json names")
     if model.feature_names != feature_names():
         raise _foreign(folder, "was trained on other features than this version of Brimcast makes")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from training.examples import Examples
 from training.features import Features
-from training.grid import LEARNED
+from training.grid import inverse
 
 RISES_PCT = np.array(
     [-20, -10, -5, -2.5, -1, -0.5, 0.5, 1, 1.5, 2.5, 3.5, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48, 60, 75], dtype=float
@@ -90,7 +90,8 @@ class ThresholdBoosters:
         below = np.where(thresholds <= EMPTY_PCT, below[:, :1], below)
         below = np.where(thresholds >= RIM_PCT, below[:, -1:], below)
         up, down = np.maximum.accumulate(below, axis=1), np.minimum.accumulate(below[:, ::-1], axis=1)[:, ::-1]
-        return _quantiles(thresholds, (up + down) / 2)
+        none, all_ = np.zeros((len(below), 1)), np.ones((len(below), 1))
+        return inverse(np.hstack([none, (up + down) / 2, all_]), np.hstack([none, thresholds, 100 * all_]))
 
 
 def thresholds_of(level: np.ndarray) -> np.ndarray:
@@ -104,23 +105,3 @@ def _real(thresholds: np.ndarray) -> np.ndarray:
     real = (thresholds > EMPTY_PCT) & (thresholds < RIM_PCT)
     real[:, [0, -1]] = True
     return real
-
-
-def _quantiles(thresholds: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """(k, 13) quantiles at LEARNED of levels within 0-100 that are at most `thresholds` with probability `below`."""
-    rows = np.arange(len(below))
-    points = np.hstack([np.zeros((len(rows), 1)), thresholds, np.full((len(rows), 1), 100.0)])
-    reached = np.hstack([np.zeros((len(rows), 1)), below, np.ones((len(rows), 1))])
-    out = np.empty((len(rows), len(LEARNED)))
-    for k, level in enumerate(LEARNED):
-        right = np.clip((reached < level).sum(axis=1), 1, reached.shape[1] - 1)
-        low, high = reached[rows, right - 1], reached[rows, right]
-        share = np.clip((level - low) / np.where(high > low, high - low, 1), 0, 1)
-        start = points[rows, right - 1]
-        out[:, k] = start + share * (points[rows, right] - start)
-    return out
-
-
-def feature_names_of(boosters: Sequence[lgb.Booster | None]) -> set[tuple[str, ...]]:
-    """The features that each of these boosters asks for."""
-    return {tuple(booster.feature_name()) for booster in boosters if booster is not None}

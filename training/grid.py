@@ -50,6 +50,21 @@ def at_levels(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return below + share * (above - below)
 
 
+def inverse(below: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(k, 13) quantiles at LEARNED of the distributions that reach `below` (k, w) at `points` (k, w), both rising.
+
+    Straight between two points; before the first and after the last they are the first and the last.
+    """
+    out = np.empty((len(points), len(LEARNED)))
+    for k, level in enumerate(LEARNED):
+        right = (below < level).sum(axis=1)[:, None]
+        left, right = (np.clip(place, 0, points.shape[1] - 1) for place in (right - 1, right))
+        low, high = (np.take_along_axis(below, place, axis=1)[:, 0] for place in (left, right))
+        start, end = (np.take_along_axis(points, place, axis=1)[:, 0] for place in (left, right))
+        out[:, k] = start + np.clip((level - low) / np.where(high > low, high - low, 1), 0, 1) * (end - start)
+    return out
+
+
 def p_full(quantiles: np.ndarray) -> np.ndarray:
     """(...) probability of at least FULL_PCT by quantiles (..., 19) at LEVELS."""
     rows = quantiles.reshape(-1, len(LEVELS))
