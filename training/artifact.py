@@ -18,7 +18,6 @@ from training.accumulation import Accumulation
 from training.analogs import Analogs
 from training.boosters import ThresholdBoosters
 from training.calendar import WEEK_H
-from training.calibration import Calibration
 from training.elasticities import Elasticities
 from training.emptied_since import EmptiedSince
 from training.ensemble import Ensemble
@@ -28,14 +27,14 @@ from training.left_alone import LeftAlone
 from training.lookup import UNKNOWN
 from training.networks import QuantileNetworks
 from training.profiles import FillRateProfiles
-from training.reliability import Reliability
+from training.recalibration import Recalibration
 from training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 12
+FORMAT_VERSION = 13
 EMPTIED_SINCE = "boosters/emptied-since.txt"
 NETWORKS, BRIEF, ANALOGS = "networks", "networks-brief", "analogs"
 
@@ -79,8 +78,7 @@ def save(model: FillModel, folder: Path) -> None:
             "sha256": {path.relative_to(draft).as_posix(): _digest(path.read_bytes()) for path in files},
             "accumulation": model.accumulation.to_json(),
             "left_alone": model.left_alone.to_json(),
-            "calibration": model.calibration.to_json(),
-            "reliability": model.reliability.to_json(),
+            "recalibration": model.recalibration.to_json(),
             "settings": model.settings.model_dump(),
             **({"elasticities": model.elasticities.to_json()} if model.elasticities is not None else {}),
             "card": {"git_commit": git_commit(), **model.card},
@@ -111,8 +109,7 @@ def load(folder: Path) -> FillModel:
         model = FillModel(
             profiles=_profiles(pd.read_parquet(io.BytesIO(_whole(folder, "profiles.parquet", digests)))),
             ensemble=ensemble,
-            calibration=Calibration.from_json(described["calibration"]),
-            reliability=Reliability.from_json(described["reliability"]),
+            recalibration=Recalibration.from_json(described["recalibration"]),
             settings=ModelSettings(**described["settings"]),
             streams=tuple(described["streams"]),
             feature_names=features,

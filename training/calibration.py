@@ -12,6 +12,10 @@ from training.grid import LEARNED, at_levels, with_ends
 from training.lookup import UNKNOWN
 
 BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and beyond
+WIDTHS_PCT = (4.0, 12.0)  # 80% intervals of up to 4 points, up to 12, and wider
+AS_THEY_ARE = len(WIDTHS_PCT) + 1
+PARTS = 5  # of either kind at most
+LOW, HIGH = 2, 10  # the 80% interval in LEARNED
 PRIOR_BLOCKS = 25.0
 TIE_PCT = 0.5
 EVERYONE = "*"
@@ -20,12 +24,12 @@ CHANGE, SETTLED_WEEKS = 0.5, 7.0  # quantiles lie 5% farther out after three wee
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often the truth stayed below each learned quantile in weeks held back, by stream and horizon.
+    """How often the truth stayed below each learned quantile in weeks held back, by stream and part.
 
-    covered: (stream, bucket) -> (13,) observed frequencies, rising. A probability p is answered with the quantile that
+    covered: (stream, part) -> (13,) observed frequencies, rising. A probability p is answered with the quantile that
     was observed to cover p (recalibration on the probability integral transform, Kuleshov et al. 2018). A stream's
     frequencies are shrunk toward everyone's, and those toward the nominal levels, by blocks of bin and week. Bins of no
-    known stream are recalibrated like those who played it.
+    known stream are recalibrated like those who played it. Parts are `horizons` or `widths`.
     """
 
     covered: dict[tuple[str, int], np.ndarray]
@@ -37,22 +41,16 @@ class Calibration:
 
     @classmethod
     def learn(
-        cls, truth: np.ndarray, quantiles: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray, bins: np.ndarray,
-        as_of: np.ndarray,
-    ) -> Calibration:  # fmt: skip
-        """From truth (k,) and quantiles (k, 13) in percent, both within 0-100, with each row's stream and horizon.
+        cls, below: np.ndarray, stream: np.ndarray, part: np.ndarray, bins: np.ndarray, as_of: np.ndarray
+    ) -> Calibration:
+        """From whether the truth lay `below` each quantile (k, 13), with each row's stream, part, bin and moment.
 
-        Sensors report in steps, and many truths lie on the rim: a truth within half a point of a quantile says
-        nothing against it, and counts as the nominal level.
+        What says nothing against a quantile counts as its nominal level; see `below` and `outside`.
         """
-        quantiles = np.clip(quantiles, 0, 100)
-        tied = np.abs(truth[:, None] - quantiles) <= TIE_PCT
-        below = np.where(tied, LEARNED, truth[:, None] < quantiles)
-        bucket = np.searchsorted(BUCKETS_H, horizon_h)
         week = as_of // (7 * 24 * 3_600_000_000)
         covered: dict[tuple[str, int], np.ndarray] = {}
-        for b in range(len(BUCKETS_H) + 1):
-            rows = bucket == b
+        for b in range(PARTS):
+            rows = part == b
             pooled = _shrunk(below[rows], bins[rows], week[rows], LEARNED)
             covered[EVERYONE, b] = pooled
             for name in np.unique(stream[rows]):
@@ -71,42 +69,75 @@ class Calibration:
         wider = 1 + CHANGE / (weeks + SETTLED_WEEKS)
         return Calibration({key: norm.cdf(norm.ppf(curve) / wider) for key, curve in self.covered.items()})
 
-    def apply(self, values: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray) -> np.ndarray:
-        """(k, 13) recalibrated quantiles of `values` (k, 13), rows of `stream` (k,) at `horizon_h` (k,)."""
+    def apply(self, values: np.ndarray, stream: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """(k, 13) recalibrated: of `values` (k, 13), rows of `stream` and `part` (k,); rising and within 0-100."""
         if not self.covered:
-            return values
+            return np.sort(np.clip(values, 0, 100), axis=1)
         ends = with_ends(values)
         out = values.copy()
-        for key, rows in by_stream_and_bucket(stream, horizon_h, {name for name, _ in self.covered}):
+        for key, rows in by_stream_and_part(stream, part, {name for name, _ in self.covered}):
             covered = self.covered.get(key, self.covered[EVERYONE, key[1]])
             curve = np.concatenate([[0.0], covered, [1.0]])
             level = np.interp(LEARNED, curve, np.concatenate([[0.0], LEARNED, [1.0]]))
             out[rows] = at_levels(ends[rows], level)
-        return out
+        return np.sort(np.clip(out, 0, 100), axis=1)
 
     def to_json(self) -> list[dict[str, Any]]:
         """As plain values, for model.json."""
-        return [{"stream": s, "bucket": b, "covered": c.tolist()} for (s, b), c in sorted(self.covered.items())]
+        return [{"stream": s, "part": b, "covered": c.tolist()} for (s, b), c in sorted(self.covered.items())]
 
     @classmethod
     def from_json(cls, rows: list[dict[str, Any]]) -> Calibration:
         """From the values of `to_json`."""
-        return cls({(str(r["stream"]), int(r["bucket"])): np.array(r["covered"], dtype=float) for r in rows})
+        return cls({(str(r["stream"]), int(r["part"])): np.array(r["covered"], dtype=float) for r in rows})
 
 
-def by_stream_and_bucket(
-    stream: np.ndarray, horizon_h: np.ndarray, known: Collection[str]
+def below(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """(k, 13) 1 where the truth (k,) lay below a quantile (k, 13), both in percent within 0-100.
+
+    Sensors report in steps, and many truths lie on the rim: a truth within half a point of a quantile says nothing
+    against it, and counts as the nominal level.
+    """
+    tied = np.abs(truth[:, None] - quantiles) <= TIE_PCT
+    return np.where(tied, LEARNED, truth[:, None] < quantiles)
+
+
+def outside(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """(k, 13) as `below`, but as intervals are judged: what lies within half a point of one is held by it.
+
+    So a tie is not below a low quantile, and is below a high one.
+    """
+    tied = np.abs(truth[:, None] - quantiles) <= TIE_PCT
+    return np.where(tied, np.heaviside(LEARNED - 0.5, 0.5), truth[:, None] < quantiles)
+
+
+def horizons(horizon_h: np.ndarray) -> np.ndarray:
+    """(k,) parts by how far ahead, 0 to 4."""
+    return np.searchsorted(BUCKETS_H, horizon_h)
+
+
+def widths(quantiles: np.ndarray, but: np.ndarray) -> np.ndarray:
+    """(k,) parts by the width of the 80% intervals of rising `quantiles` (k, 13), 0 to 2; AS_THEY_ARE where `but` (k,).
+
+    Those are of sensors that tell steps, of which half a point is nothing, and of streams that nobody knows: who plays
+    such a stream is foretold better than one that is.
+    """
+    width = quantiles[:, HIGH] - quantiles[:, LOW]
+    return np.where(but, AS_THEY_ARE, np.searchsorted(WIDTHS_PCT, width))
+
+
+def by_stream_and_part(
+    stream: np.ndarray, part: np.ndarray, known: Collection[str]
 ) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
-    """The rows of each stream and bucket of horizons among (k,): a few dozen.
+    """The rows of each stream and part (both (k,)): a few dozen.
 
     A stream that is not `known` is UNKNOWN, if that is known, or EVERYONE.
     """
-    bucket = np.searchsorted(BUCKETS_H, horizon_h)
     names = pd.Series(stream)
     names = names.where(names.isin(known), UNKNOWN if UNKNOWN in known else EVERYONE)
     for name, rows in names.groupby(names).indices.items():
-        for b in np.unique(bucket[rows]).tolist():
-            yield (str(name), b), np.asarray(rows)[bucket[rows] == b]
+        for b in np.unique(part[rows]).tolist():
+            yield (str(name), b), np.asarray(rows)[part[rows] == b]
 
 
 def _shrunk(below: np.ndarray, bins: np.ndarray, week: np.ndarray, prior: np.ndarray) -> np.ndarray:

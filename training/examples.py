@@ -128,7 +128,8 @@ class Examples:
     """What boosters and networks learn from: features with what came true.
 
     rise (k,) percent from the filtered level to the truth; stream, bin_ids, horizon_h (k,) of each row;
-    as_of (k,) microseconds; weather (k, 2): see `Departures.sums`, 0 where the history has no weather
+    as_of (k,) microseconds; weather (k, 2): see `Departures.sums`, 0 where the history has no weather;
+    step_pct (k,) by whose steps the sensor tells the level, 0 for any value
     """
 
     features: Features
@@ -138,12 +139,13 @@ class Examples:
     as_of: np.ndarray
     bin_ids: np.ndarray
     weather: np.ndarray
+    step_pct: np.ndarray
 
     def take(self, rows: np.ndarray) -> Examples:
         """Only these rows."""
         return Examples(
             self.features.take(rows), self.rise[rows], self.stream[rows], self.horizon_h[rows], self.as_of[rows],
-            self.bin_ids[rows], self.weather[rows],
+            self.bin_ids[rows], self.weather[rows], self.step_pct[rows],
         )  # fmt: skip
 
     def sample(self, most: int, rng: np.random.Generator) -> Examples:
@@ -187,8 +189,8 @@ def learn_examples(
     labelled, ask, moments = labelled.iloc[order], ask[order], moments[order]
     parts = chunks(archive, asks)
 
-    def described(part: slice) -> tuple[Features, np.ndarray]:
-        """Features and weather of the labelled moments of these asks."""
+    def described(part: slice) -> tuple[Features, np.ndarray, np.ndarray]:
+        """Features, weather and the sensors' steps of the labelled moments of these asks."""
         low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
         some = asks.take(part)
         own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
@@ -199,21 +201,23 @@ def learn_examples(
         sky = np.zeros((len(row), len(KINDS)))
         if len(history.weather):
             sky = departures(history.weather, some.as_of, gathered, own).sums(row, at, gathered, own)
-        return features, sky
+        return features, sky, found.step_pct[row]
 
     told: list[Features] = []
     skies: list[np.ndarray] = []
+    steps: list[np.ndarray] = []
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for part, (features, sky) in zip(parts, pool.map(described, parts), strict=True):
+        for part, (features, sky, step_pct) in zip(parts, pool.map(described, parts), strict=True):
             told.append(features)
             skies.append(sky)
+            steps.append(step_pct)
             progress(f"features of {part.stop:,} of {len(asks):,} situations")
     features = Features(told[0].names, np.vstack([f.matrix for f in told]), np.concatenate([f.level for f in told]))
     known = ~np.isnan(features.level)
     examples = Examples(
         features, labelled["y"].to_numpy() - features.level, asks.streams[ask],
         (moments - asks.as_of[ask]) / HOUR_US, asks.as_of[ask], asks.bin_ids[ask],
-        np.concatenate(skies),
+        np.concatenate(skies), np.concatenate(steps),
     )  # fmt: skip
     return examples.take(np.flatnonzero(known))
 

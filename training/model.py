@@ -14,13 +14,12 @@ from data.sequences import HOUR_US, Archive, microsecond, microseconds
 from training.accumulation import Accumulation
 from training.analogs import Analogs
 from training.calendar import holiday_days
-from training.calibration import Calibration
 from training.curriculum import plan
 from training.departures import Departures
 from training.elasticities import Elasticities
 from training.emptied_since import EmptiedSince
 from training.ensemble import Ensemble, even
-from training.examples import Asks, Examples, chunks, learn_examples
+from training.examples import Asks, chunks, learn_examples
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEVELS, MEDIAN, NEAR_H
 from training.left_alone import LeftAlone
@@ -29,7 +28,7 @@ from training.model_card import fitted_card
 from training.practice import known_by
 from training.profiles import FillRateProfiles
 from training.prospects import prospects
-from training.reliability import Reliability
+from training.recalibration import Recalibration
 from training.settings import ModelSettings
 from training.situations import Situations
 
@@ -38,7 +37,6 @@ BACK_H = 24.0  # a bin heard again for less, after weeks of silence, has a profi
 BLOCK_DAYS = 28
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
 TOLD_EMPTIED, PROBABLE = 0.1, 0.5  # from here on reasons say that a bin was possibly, or probably, emptied meanwhile
-BELIEVED = 0.5  # of the recalibration: the first fit knew half the weeks, and errs by more than the final one
 
 
 def _quiet(_: str) -> None:
@@ -47,15 +45,14 @@ def _quiet(_: str) -> None:
 
 @dataclass(frozen=True)
 class FillModel:
-    """Forecasts the fill of bins: per-bin profiles, a pooled ensemble of quantiles and a calibration.
+    """Forecasts the fill of bins: per-bin profiles, a pooled ensemble of quantiles and a recalibration.
 
     `forecast` is the only road to a forecast; it needs the last HISTORY_DAYS days before the moment it is made.
     """
 
     profiles: FillRateProfiles
     ensemble: Ensemble
-    calibration: Calibration
-    reliability: Reliability
+    recalibration: Recalibration
     settings: ModelSettings
     streams: tuple[str, ...]
     feature_names: tuple[str, ...]
@@ -111,15 +108,15 @@ class FillModel:
             known, early, chosen, even(len(streams)),
             lambda step: say(f"first fit, without the weeks held back: {step}"),
         ).weighed(late, rng)  # fmt: skip
-        calibration, reliability = _calibrate(first, late)
+        recalibration = Recalibration.learn(first.predict(late.features), late)
         accumulation = Accumulation.learn(past, lesson, microsecond(end), examples, rng)
         ensemble = Ensemble.fit(examples, analogs, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         emptied_since = EmptiedSince.learn(past, microsecond(end), rng)
         card = fitted_card(past, end, chosen, examples, lesson.profiles)
         names = examples.features.names
         return cls(
-            lesson.profiles, ensemble, calibration, reliability, chosen, streams, names, accumulation, left_alone,
-            emptied_since, card, elasticities,
+            lesson.profiles, ensemble, recalibration, chosen, streams, names, accumulation, left_alone, emptied_since,
+            card, elasticities,
         )  # fmt: skip
 
     @property
@@ -265,16 +262,3 @@ def _taught(as_of: np.ndarray, span: tuple[int, int]) -> np.ndarray:
     """
     block = min(BLOCK_DAYS * 24 * HOUR_US, (span[1] - span[0]) // 2 + 1)
     return np.asarray((as_of - span[0]) // block % 2 == 0)
-
-
-def _calibrate(ensemble: Ensemble, late: Examples) -> tuple[Calibration, Reliability]:
-    """How the quantiles of weeks held back are to be set right, and then how often bins are full."""
-    if not len(late.rise):
-        return Calibration.identity(), Reliability.identity()
-    truth = late.rise + late.features.level
-    quantiles = np.sort(ensemble.predict(late.features), axis=1)
-    rows = late.stream, late.horizon_h
-    learned = Calibration.learn(truth, quantiles, *rows, late.bin_ids, late.as_of)
-    calibration = learned.softened(BELIEVED).widened(len(np.unique(late.as_of // (7 * 24 * HOUR_US))))
-    told = np.sort(np.clip(calibration.apply(quantiles, *rows), 0, 100), axis=1)
-    return calibration, Reliability.learn(truth, told, *rows, late.bin_ids, late.as_of).softened(BELIEVED)

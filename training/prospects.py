@@ -159,13 +159,14 @@ def _by_ensemble(
         more = _more(model, known, known.skies, row, at, found.pace[row])
         features = features.expecting(more, gathered.held, gathered.kind[row])
     quantiles = model.ensemble.predict(features)
-    near = _recalibrated(model, quantiles, asks.streams[some])
+    steps = found.step_pct[some]
+    near = _recalibrated(model, quantiles, asks.streams[some], steps)
     projected = features.column("projected_pct").reshape(near.shape[:2])
     trust = model.accumulation.trust(projected, known.columns(some), *known.whose(model, some))
     belief = trust * model.left_alone.belief(asks.code[some])
     due = np.flatnonzero(features.visited() & (belief.ravel() >= HARDLY))
     quantiles[due] = model.ensemble.predict(features.take(due).unvisited(), as_usual=False)
-    return near, _recalibrated(model, quantiles, asks.streams[some]), trust, belief
+    return near, _recalibrated(model, quantiles, asks.streams[some], steps), trust, belief
 
 
 def _by_own_rates(
@@ -194,12 +195,13 @@ def _by_own_rates(
     return added(last, gain(unheard, doubt)), gain(hope, doubt), emptied, gain(anew, doubt)
 
 
-def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray) -> np.ndarray:
-    """(n, 16, 13) sorted quantiles from the ensemble's (n x 16, 13), of bins of `streams` (n,)."""
-    rows = np.repeat(streams, len(NEAR_H)), np.tile(NEAR_H, len(streams))
-    told = model.calibration.apply(quantiles, *rows)
-    told = model.reliability.apply(np.sort(np.clip(told, 0, 100), axis=1), *rows)
-    return told.reshape(len(streams), len(NEAR_H), len(LEARNED))
+def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray, step_pct: np.ndarray) -> np.ndarray:
+    """(n, 16, 13) sorted quantiles from the ensemble's (n x 16, 13), of bins of `streams` and `step_pct` (n,)."""
+    k = len(NEAR_H)
+    told = model.recalibration.apply(
+        quantiles, np.repeat(streams, k), np.tile(NEAR_H, len(streams)), np.repeat(step_pct, k)
+    )
+    return told.reshape(len(streams), k, len(LEARNED))
 
 
 def _more(

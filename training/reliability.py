@@ -9,7 +9,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from data.sequences import HOUR_US
 from data.tables import FULL_PCT
-from training.calibration import BUCKETS_H, EVERYONE, PRIOR_BLOCKS, by_stream_and_bucket
+from training.calibration import EVERYONE, PARTS, PRIOR_BLOCKS, by_stream_and_part, horizons
 from training.grid import LEARNED, LEVELS, p_full, with_ends, with_p_full
 
 EDGES = np.array([0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.98, 1])
@@ -46,7 +46,7 @@ class Reliability:
             {
                 "told": p_full(with_ends(quantiles)), "full": truth >= FULL_PCT, "bin": bins,
                 "block": pd.Series(bins).astype(str) + "/" + pd.Series(as_of // (7 * 24 * HOUR_US)).astype(str),
-                "bucket": np.searchsorted(BUCKETS_H, horizon_h),
+                "bucket": horizons(horizon_h),
             }
         )  # fmt: skip
         rows["weight"] = 1 / rows.groupby("bin")["bin"].transform("size")  # every bin counts the same
@@ -55,7 +55,7 @@ class Reliability:
         curves: dict[tuple[str, int], np.ndarray] = {}
         for name, part in [(EVERYONE, rows), *rows.groupby(stream)]:
             whole = everyone if name == EVERYONE else _curve(part, everyone)
-            for b in range(len(BUCKETS_H) + 1):
+            for b in range(PARTS):
                 curves[str(name), b] = _curve(part[part["bucket"] == b], whole)
         return cls(curves)
 
@@ -71,7 +71,7 @@ class Reliability:
         told = p_full(ends)
         out = values.copy()
         doubtful = (told > SURE) & (told < 1 - SURE)
-        for key, found in by_stream_and_bucket(stream, horizon_h, {name for name, _ in self.curves}):
+        for key, found in by_stream_and_part(stream, horizons(horizon_h), {name for name, _ in self.curves}):
             rows = found[doubtful[found]]
             seen = np.clip(np.interp(told[rows], *self.curves[key]), SURE, 1 - SURE)
             out[rows] = with_p_full(ends[rows], told[rows], seen)[:, np.isin(LEVELS, LEARNED)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Situations:
     visits: Visits
     raw: Sequences
 
-    @property
+    @cached_property
     def step_pct(self) -> np.ndarray:
         """(m,) percent by whose steps the sensors tell the level, 0 for any value: see `data.resolution`."""
         return resolution(self.raw)

@@ -153,7 +153,7 @@ def test_profiles_without_their_columns_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["calibration", "settings", "features", "streams", "accumulation", "card", "sha256", "shares", "weights"]
+    "key", ["recalibration", "settings", "features", "streams", "accumulation", "card", "sha256", "shares", "weights"]
 )
 def test_a_model_json_that_lacks_something_is_refused(folder: Path, key: str) -> None:
     path = folder / "model.json"

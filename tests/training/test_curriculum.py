@@ -37,4 +37,4 @@ def test_half_of_those_who_play_strangers_began_to_speak_of_late(small_history: 
 def test_the_stream_that_strangers_play_is_none_of_the_models(tiny_model: FillModel) -> None:
     assert tiny_model.streams
     assert UNKNOWN not in tiny_model.streams
-    assert {stream for stream, _ in tiny_model.calibration.covered} >= {UNKNOWN, *tiny_model.streams}
+    assert {stream for stream, _ in tiny_model.recalibration.calibration.covered} >= {UNKNOWN, *tiny_model.streams}

@@ -21,7 +21,8 @@ def examples(reach_h: dict[str, list[float]]) -> Examples:
     bin_ids, as_of, horizon_h = (np.array(column) for column in zip(*rows, strict=True))
     nothing = np.zeros(len(rows))
     features = Features(("level",), nothing[:, None], nothing)
-    return Examples(features, nothing, bin_ids, horizon_h, as_of, bin_ids.astype(object), np.zeros((len(rows), 2)))
+    weather = np.zeros((len(rows), 2))
+    return Examples(features, nothing, bin_ids, horizon_h, as_of, bin_ids.astype(object), weather, nothing)
 
 
 def test_a_bin_that_is_always_emptied_soon_is_told_from_one_that_is_not() -> None:
