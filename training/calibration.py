@@ -119,8 +119,8 @@ def horizons(horizon_h: np.ndarray) -> np.ndarray:
 def widths(quantiles: np.ndarray, but: np.ndarray) -> np.ndarray:
     """(k,) parts by the width of the 80% intervals of rising `quantiles` (k, 13), 0 to 2; AS_THEY_ARE where `but` (k,).
 
-    Those are of sensors that tell steps, of which half a point is nothing, and of streams that nobody knows: who plays
-    such a stream is foretold better than one that is.
+    Those are of sensors that tell steps, of which half a point is nothing, and of bins that nobody knows: who plays a
+    new bin is foretold better than one that is.
     """
     width = quantiles[:, HIGH] - quantiles[:, LOW]
     return np.where(but, AS_THEY_ARE, np.searchsorted(WIDTHS_PCT, width))

@@ -129,7 +129,7 @@ class Examples:
 
     rise (k,) percent from the filtered level to the truth; stream, bin_ids, horizon_h (k,) of each row;
     as_of (k,) microseconds; weather (k, 2): see `Departures.sums`, 0 where the history has no weather;
-    step_pct (k,) by whose steps the sensor tells the level, 0 for any value
+    in_steps (k,) bool: whether the sensor tells steps, see `data.resolution`
     """
 
     features: Features
@@ -139,13 +139,13 @@ class Examples:
     as_of: np.ndarray
     bin_ids: np.ndarray
     weather: np.ndarray
-    step_pct: np.ndarray
+    in_steps: np.ndarray
 
     def take(self, rows: np.ndarray) -> Examples:
         """Only these rows."""
         return Examples(
             self.features.take(rows), self.rise[rows], self.stream[rows], self.horizon_h[rows], self.as_of[rows],
-            self.bin_ids[rows], self.weather[rows], self.step_pct[rows],
+            self.bin_ids[rows], self.weather[rows], self.in_steps[rows],
         )  # fmt: skip
 
     def sample(self, most: int, rng: np.random.Generator) -> Examples:
@@ -190,7 +190,7 @@ def learn_examples(
     parts = chunks(archive, asks)
 
     def described(part: slice) -> tuple[Features, np.ndarray, np.ndarray]:
-        """Features, weather and the sensors' steps of the labelled moments of these asks."""
+        """Features, weather and whether sensors tell steps of the labelled moments of these asks."""
         low, high = np.searchsorted(ask, part.start), np.searchsorted(ask, part.stop)
         some = asks.take(part)
         own = Clock(clock.zone[part], clock.first_hour, clock.shift_s)
@@ -201,23 +201,23 @@ def learn_examples(
         sky = np.zeros((len(row), len(KINDS)))
         if len(history.weather):
             sky = departures(history.weather, some.as_of, gathered, own).sums(row, at, gathered, own)
-        return features, sky, found.step_pct[row]
+        return features, sky, found.step_pct[row] > 0
 
     told: list[Features] = []
     skies: list[np.ndarray] = []
-    steps: list[np.ndarray] = []
+    in_steps: list[np.ndarray] = []
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for part, (features, sky, step_pct) in zip(parts, pool.map(described, parts), strict=True):
+        for part, (features, sky, steps) in zip(parts, pool.map(described, parts), strict=True):
             told.append(features)
             skies.append(sky)
-            steps.append(step_pct)
+            in_steps.append(steps)
             progress(f"features of {part.stop:,} of {len(asks):,} situations")
     features = Features(told[0].names, np.vstack([f.matrix for f in told]), np.concatenate([f.level for f in told]))
     known = ~np.isnan(features.level)
     examples = Examples(
         features, labelled["y"].to_numpy() - features.level, asks.streams[ask],
         (moments - asks.as_of[ask]) / HOUR_US, asks.as_of[ask], asks.bin_ids[ask],
-        np.concatenate(skies), np.concatenate(steps),
+        np.concatenate(skies), np.concatenate(in_steps),
     )  # fmt: skip
     return examples.take(np.flatnonzero(known))
 

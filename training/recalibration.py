@@ -12,7 +12,6 @@ from data.sequences import HOUR_US
 from training.calibration import AS_THEY_ARE, HIGH, LOW, Calibration, below, horizons, outside, widths
 from training.examples import Examples
 from training.grid import LEARNED
-from training.lookup import UNKNOWN
 from training.reliability import Reliability
 
 BELIEVED = 0.5  # of what is learned by horizon: the first fit knew half the weeks, and errs by more than the final one
@@ -47,7 +46,7 @@ class Recalibration:
         ahead = horizons(late.horizon_h)
         calibration = Calibration.learn(below(truth, quantiles), late.stream, ahead, *whose).softened(BELIEVED)
         told = calibration.apply(quantiles, late.stream, ahead)
-        width = widths(told, (late.step_pct > 0) | (late.stream == UNKNOWN))
+        width = widths(told, late.in_steps | (late.features.column("bin") < 0))
         said = np.where(width[:, None] == AS_THEY_ARE, LEARNED, outside(truth, told))
         weeks = len(np.unique(late.as_of // (7 * 24 * HOUR_US)))
         intervals = Calibration.learn(said, late.stream, width, *whose).widened(weeks)
@@ -55,16 +54,13 @@ class Recalibration:
         reliability = Reliability.learn(truth, told, late.stream, late.horizon_h, *whose).softened(BELIEVED)
         return cls(calibration, intervals, reliability)
 
-    def apply(
-        self, quantiles: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray, step_pct: np.ndarray
-    ) -> np.ndarray:
-        """(k, 13) set right, rising and within 0-100, of `quantiles` (k, 13).
+    def apply(self, quantiles: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray, but: np.ndarray) -> np.ndarray:
+        """(k, 13) set right, rising and within 0-100, of `quantiles` (k, 13) with each row's stream and horizon.
 
-        stream, horizon_h, step_pct (k,): of each row; the steps in which its sensor speaks, 0 for any value
+        Of rows `but` (k,) bool intervals stay as they are: see `widths`.
         """
         told = self.calibration.apply(quantiles, stream, horizons(horizon_h))
-        foreign = ~np.isin(stream.astype(str), [name for name, _ in self.calibration.covered if name != UNKNOWN])
-        told = _ended(told, self.intervals, stream, widths(told, (step_pct > 0) | foreign))
+        told = _ended(told, self.intervals, stream, widths(told, but))
         return self.reliability.apply(told, stream, horizon_h)
 
     def to_json(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def examples(horizon_h: float = 6.0, bin_id: str = "a", level: float = 30.0) -> 
         as_of=(week * 7 * 24 * HOUR_US + hour * HOUR_US).astype(np.int64),
         bin_ids=np.full(k, bin_id, dtype=object),
         weather=np.zeros((k, 2)),
-        step_pct=np.zeros(k),
+        in_steps=np.zeros(k, dtype=bool),
     )
 
 
@@ -83,7 +83,7 @@ def test_bins_of_few_and_of_many_moments_are_told_as_each_alone(monkeypatch: pyt
         Features(NAMES, np.vstack([many.features.matrix, few.features.matrix]),
                  np.concatenate([many.features.level, few.features.level])),
         *(np.concatenate([getattr(many, name), getattr(few, name)])
-          for name in ("rise", "stream", "horizon_h", "as_of", "bin_ids", "weather", "step_pct")),
+          for name in ("rise", "stream", "horizon_h", "as_of", "bin_ids", "weather", "in_steps")),
     )  # fmt: skip
     monkeypatch.setattr(module, "PAIRS_AT_ONCE", 3_000)
     analogs = Analogs.learn(both, IDS)

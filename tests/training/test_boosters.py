@@ -23,7 +23,7 @@ def examples(rows: int) -> Examples:
         as_of=np.arange(rows),
         bin_ids=np.full(rows, "b", dtype=object),
         weather=np.zeros((rows, 2)),
-        step_pct=np.zeros(rows),
+        in_steps=np.zeros(rows, dtype=bool),
     )
 
 

@@ -45,7 +45,7 @@ def examples(rows: int = 2000, streams: int = 1) -> Examples:
         as_of=np.arange(rows) * 3_600_000_000,
         bin_ids=np.array([f"b{k % 7}-{k % streams}" for k in range(rows)], dtype=object),
         weather=np.zeros((rows, 2)),
-        step_pct=np.zeros(rows),
+        in_steps=np.zeros(rows, dtype=bool),
     )
 
 

@@ -22,7 +22,7 @@ def examples(reach_h: dict[str, list[float]]) -> Examples:
     nothing = np.zeros(len(rows))
     features = Features(("level",), nothing[:, None], nothing)
     weather = np.zeros((len(rows), 2))
-    return Examples(features, nothing, bin_ids, horizon_h, as_of, bin_ids.astype(object), weather, nothing)
+    return Examples(features, nothing, bin_ids, horizon_h, as_of, bin_ids.astype(object), weather, nothing > 0)
 
 
 def test_a_bin_that_is_always_emptied_soon_is_told_from_one_that_is_not() -> None:

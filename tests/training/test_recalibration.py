@@ -20,28 +20,26 @@ def told(deviation: np.ndarray) -> np.ndarray:
     return LEVEL + deviation[:, None] * NORMAL
 
 
-def late(truth: np.ndarray, step_pct: float = 0.0, weeks: int = WEEKS) -> Examples:
+def late(truth: np.ndarray, *, in_steps: bool = False, bin_code: float = 0.0, weeks: int = WEEKS) -> Examples:
     """Examples that were held back, of 50 bins in so many weeks."""
     rows = len(truth)
     row = np.arange(rows)
     return Examples(
-        features=Features(("level",), np.full((rows, 1), LEVEL), np.full(rows, LEVEL)),
+        features=Features(("bin",), np.full((rows, 1), bin_code), np.full(rows, LEVEL)),
         rise=truth - LEVEL,
         stream=np.full(rows, "glass", dtype=object),
         horizon_h=np.array([6.0, 24.0, 72.0])[row % 3],
         as_of=(row % weeks * 7 * 24 * HOUR_US).astype(np.int64),
         bin_ids=(row % 50).astype(object),
         weather=np.zeros((rows, 2)),
-        step_pct=np.full(rows, step_pct),
+        in_steps=np.full(rows, in_steps),
     )
 
 
-def applied(
-    recalibration: Recalibration, quantiles: np.ndarray, step_pct: float = 0.0, named: str = "glass"
-) -> np.ndarray:
+def applied(recalibration: Recalibration, quantiles: np.ndarray, *, but: bool = False) -> np.ndarray:
     rows = len(quantiles)
-    stream, horizon_h = np.full(rows, named, dtype=object), np.full(rows, 24.0)
-    return recalibration.apply(quantiles, stream, horizon_h, np.full(rows, step_pct))
+    stream, horizon_h = np.full(rows, "glass", dtype=object), np.full(rows, 24.0)
+    return recalibration.apply(quantiles, stream, horizon_h, np.full(rows, but))
 
 
 def holds(made: np.ndarray, truth: np.ndarray) -> float:
@@ -65,24 +63,19 @@ def test_80_percent_intervals_hold_80_percent_of_whole_percents_however_wide_the
     assert holds(applied(recalibration, quantiles), fresh) == pytest.approx(0.8, abs=0.03)
 
 
-def test_sensors_that_tell_steps_keep_their_widths() -> None:
+@pytest.mark.parametrize("why", [{"in_steps": True}, {"bin_code": -1.0}])
+def test_sensors_that_tell_steps_and_bins_that_nobody_knows_keep_their_widths(why: dict[str, float]) -> None:
     rng = np.random.default_rng(2)
-    quantiles = told(np.full(ROWS, 12.0))
-    truth = LEVEL + 12 * rng.standard_normal(ROWS)
-    recalibration = Recalibration.learn(quantiles, late(np.rint(truth / 20) * 20, step_pct=20.0))
-    made = applied(recalibration, quantiles[:1], step_pct=20.0)
-    by_horizon = recalibration.calibration.apply(quantiles[:1], np.array(["glass"], dtype=object), np.array([2]))
-    np.testing.assert_allclose(made[:, 1:12], by_horizon[:, 1:12], atol=0.3)  # 39 weeks: 1% farther out
-
-
-def test_streams_that_nobody_knows_keep_their_widths() -> None:
-    rng = np.random.default_rng(6)
     quantiles, truth = told(np.full(ROWS, 12.0)), np.rint(LEVEL + 6 * rng.standard_normal(ROWS))
-    recalibration = Recalibration.learn(quantiles, late(truth))
-    known, foreign = (np.ptp(applied(recalibration, quantiles[:1], named=name)[0, [2, 10]]) for name in ("glass", "x"))
-    by_horizon = recalibration.calibration.apply(quantiles[:1], np.array(["x"], dtype=object), np.array([2]))
-    assert known < 0.8 * foreign
-    assert foreign == pytest.approx(np.ptp(by_horizon[0, [2, 10]]), abs=0.6)
+    usual, other = (Recalibration.learn(quantiles, late(truth, **how)) for how in ({}, why))  # type: ignore[arg-type]
+    by_horizon = usual.calibration.apply(quantiles[:1], np.array(["glass"], dtype=object), np.array([2]))
+
+    def width(made: np.ndarray) -> float:
+        return float(np.ptp(made[0, [2, 10]]))
+
+    assert width(applied(usual, quantiles[:1])) < 0.8 * width(by_horizon)
+    for recalibration, but in ((usual, True), (other, True), (other, False)):  # 39 weeks: 1% farther out
+        assert width(applied(recalibration, quantiles[:1], but=but)) == pytest.approx(width(by_horizon), rel=0.03)
 
 
 def test_who_held_back_few_weeks_tells_wider_intervals() -> None:

@@ -207,7 +207,7 @@ def examples(elasticity: np.ndarray, rng: np.random.Generator) -> Examples:
     text = code.astype(str).astype(object)
     return Examples(
         Features(names, matrix, np.zeros(len(code))), rise, text, hope, (day * 24 * HOUR_US).astype(np.int64), text,
-        weather, np.zeros(len(code)),
+        weather, np.zeros(len(code), dtype=bool),
     )  # fmt: skip
 
 
