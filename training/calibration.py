@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from training.grid import LEARNED, at_levels, with_ends
+from training.grid import LEARNED, Q10, Q90, at_levels, with_ends
 from training.lookup import UNKNOWN
 
 BUCKETS_H = (9.0, 18.0, 30.0, 54.0)  # horizons up to 9 h, 18 h, 30 h, 54 h, and beyond
 WIDTHS_PCT = (4.0, 12.0)  # 80% intervals of up to 4 points, up to 12, and wider
-AS_THEY_ARE = len(WIDTHS_PCT) + 1
+KEPT = len(WIDTHS_PCT) + 1
 PARTS = 5  # of either kind at most
-LOW, HIGH = 2, 10  # the 80% interval in LEARNED
 PRIOR_BLOCKS = 25.0
 TIE_PCT = 0.5
 EVERYONE = "*"
@@ -45,7 +44,7 @@ class Calibration:
     ) -> Calibration:
         """From whether the truth lay `below` each quantile (k, 13), with each row's stream, part, bin and moment.
 
-        What says nothing against a quantile counts as its nominal level; see `below` and `outside`.
+        What says nothing against a quantile counts as its nominal level; see `below_quantiles`, `outside_intervals`.
         """
         week = as_of // (7 * 24 * 3_600_000_000)
         covered: dict[tuple[str, int], np.ndarray] = {}
@@ -92,23 +91,22 @@ class Calibration:
         return cls({(str(r["stream"]), int(r["part"])): np.array(r["covered"], dtype=float) for r in rows})
 
 
-def below(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+def below_quantiles(truth: np.ndarray, quantiles: np.ndarray, tie: np.ndarray = LEARNED) -> np.ndarray:
     """(k, 13) 1 where the truth (k,) lay below a quantile (k, 13), both in percent within 0-100.
 
     Sensors report in steps, and many truths lie on the rim: a truth within half a point of a quantile says nothing
-    against it, and counts as the nominal level.
+    against it, and counts as `tie` (13,), the nominal level.
     """
     tied = np.abs(truth[:, None] - quantiles) <= TIE_PCT
-    return np.where(tied, LEARNED, truth[:, None] < quantiles)
+    return np.where(tied, tie, truth[:, None] < quantiles)
 
 
-def outside(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
-    """(k, 13) as `below`, but as intervals are judged: what lies within half a point of one is held by it.
+def outside_intervals(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """(k, 13) as `below_quantiles`, but as intervals are judged: what lies within half a point of one is held by it.
 
     So a tie is not below a low quantile, and is below a high one.
     """
-    tied = np.abs(truth[:, None] - quantiles) <= TIE_PCT
-    return np.where(tied, np.heaviside(LEARNED - 0.5, 0.5), truth[:, None] < quantiles)
+    return below_quantiles(truth, quantiles, np.heaviside(LEARNED - 0.5, 0.5))
 
 
 def horizons(horizon_h: np.ndarray) -> np.ndarray:
@@ -116,14 +114,14 @@ def horizons(horizon_h: np.ndarray) -> np.ndarray:
     return np.searchsorted(BUCKETS_H, horizon_h)
 
 
-def widths(quantiles: np.ndarray, but: np.ndarray) -> np.ndarray:
-    """(k,) parts by the width of the 80% intervals of rising `quantiles` (k, 13), 0 to 2; AS_THEY_ARE where `but` (k,).
+def widths(quantiles: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """(k,) parts by the width of the 80% intervals of rising `quantiles` (k, 13), 0 to 2; KEPT for rows `kept` (k,).
 
-    Those are of sensors that tell steps, of which half a point is nothing, and of bins that nobody knows: who plays a
-    new bin is foretold better than one that is.
+    Kept are those of sensors that tell steps, of which half a point is nothing, and of bins that nobody knows: who
+    plays a new bin is foretold better than one that is.
     """
-    width = quantiles[:, HIGH] - quantiles[:, LOW]
-    return np.where(but, AS_THEY_ARE, np.searchsorted(WIDTHS_PCT, width))
+    width = quantiles[:, Q90] - quantiles[:, Q10]
+    return np.where(kept, KEPT, np.searchsorted(WIDTHS_PCT, width))
 
 
 def by_stream_and_part(

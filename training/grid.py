@@ -20,6 +20,7 @@ TAIL = np.array([0.0, 0.001, 0.005])  # probabilities beyond the outermost learn
 LEVELS = np.concatenate([TAIL, LEARNED, 1 - TAIL[::-1]])
 MEDIAN = int(np.flatnonzero(LEVELS == 0.5)[0])
 MIDDLE = int(np.flatnonzero(LEARNED == 0.5)[0])
+Q10, Q90 = (int(np.flatnonzero(level == LEARNED)[0]) for level in (0.1, 0.9))
 # Standard normal quantiles of LEARNED: only the relative width of the levels beyond the learned horizons hangs on it.
 NORMAL = np.array(
     [-2.0537, -1.6449, -1.2816, -0.8416, -0.5244, -0.2533, 0, 0.2533, 0.5244, 0.8416, 1.2816, 1.6449, 2.0537]

@@ -159,14 +159,14 @@ def _by_ensemble(
         more = _more(model, known, known.skies, row, at, found.pace[row])
         features = features.expecting(more, gathered.held, gathered.kind[row])
     quantiles = model.ensemble.predict(features)
-    as_they_are = (found.step_pct[some] > 0) | (asks.code[some] < 0)
-    near = _recalibrated(model, quantiles, asks.streams[some], as_they_are)
+    kept = (found.step_pct[some] > 0) | (asks.code[some] < 0)
+    near = _recalibrated(model, quantiles, asks.streams[some], kept)
     projected = features.column("projected_pct").reshape(near.shape[:2])
     trust = model.accumulation.trust(projected, known.columns(some), *known.whose(model, some))
     belief = trust * model.left_alone.belief(asks.code[some])
     due = np.flatnonzero(features.visited() & (belief.ravel() >= HARDLY))
     quantiles[due] = model.ensemble.predict(features.take(due).unvisited(), as_usual=False)
-    return near, _recalibrated(model, quantiles, asks.streams[some], as_they_are), trust, belief
+    return near, _recalibrated(model, quantiles, asks.streams[some], kept), trust, belief
 
 
 def _by_own_rates(
@@ -195,10 +195,10 @@ def _by_own_rates(
     return added(last, gain(unheard, doubt)), gain(hope, doubt), emptied, gain(anew, doubt)
 
 
-def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray, but: np.ndarray) -> np.ndarray:
+def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """(n, 16, 13) sorted quantiles from the ensemble's (n x 16, 13), of bins of `streams` (n,); see `Recalibration`."""
     k = len(NEAR_H)
-    rows = np.repeat(streams, k), np.tile(NEAR_H, len(streams)), np.repeat(but, k)
+    rows = np.repeat(streams, k), np.tile(NEAR_H, len(streams)), np.repeat(kept, k)
     return model.recalibration.apply(quantiles, *rows).reshape(len(streams), k, len(LEARNED))
 
 

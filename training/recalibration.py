@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from data.sequences import HOUR_US
-from training.calibration import AS_THEY_ARE, HIGH, LOW, Calibration, below, horizons, outside, widths
+from training.calibration import KEPT, Calibration, below_quantiles, horizons, outside_intervals, widths
 from training.examples import Examples
-from training.grid import LEARNED
+from training.grid import LEARNED, Q10, Q90
 from training.reliability import Reliability
 
 BELIEVED = 0.5  # of what is learned by horizon: the first fit knew half the weeks, and errs by more than the final one
@@ -44,23 +44,24 @@ class Recalibration:
         truth = late.rise + late.features.level
         whose = late.bin_ids, late.as_of
         ahead = horizons(late.horizon_h)
-        calibration = Calibration.learn(below(truth, quantiles), late.stream, ahead, *whose).softened(BELIEVED)
+        calibration = Calibration.learn(below_quantiles(truth, quantiles), late.stream, ahead, *whose)
+        calibration = calibration.softened(BELIEVED)
         told = calibration.apply(quantiles, late.stream, ahead)
         width = widths(told, late.in_steps | (late.features.column("bin") < 0))
-        said = np.where(width[:, None] == AS_THEY_ARE, LEARNED, outside(truth, told))
+        said = np.where(width[:, None] == KEPT, LEARNED, outside_intervals(truth, told))
         weeks = len(np.unique(late.as_of // (7 * 24 * HOUR_US)))
         intervals = Calibration.learn(said, late.stream, width, *whose).widened(weeks)
         told = _ended(told, intervals, late.stream, width)
         reliability = Reliability.learn(truth, told, late.stream, late.horizon_h, *whose).softened(BELIEVED)
         return cls(calibration, intervals, reliability)
 
-    def apply(self, quantiles: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray, but: np.ndarray) -> np.ndarray:
+    def apply(self, quantiles: np.ndarray, stream: np.ndarray, horizon_h: np.ndarray, kept: np.ndarray) -> np.ndarray:
         """(k, 13) set right, rising and within 0-100, of `quantiles` (k, 13) with each row's stream and horizon.
 
-        Of rows `but` (k,) bool intervals stay as they are: see `widths`.
+        Rows `kept` (k,) keep their intervals: see `widths`.
         """
         told = self.calibration.apply(quantiles, stream, horizons(horizon_h))
-        told = _ended(told, self.intervals, stream, widths(told, but))
+        told = _ended(told, self.intervals, stream, widths(told, kept))
         return self.reliability.apply(told, stream, horizon_h)
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +78,6 @@ class Recalibration:
 def _ended(told: np.ndarray, intervals: Calibration, stream: np.ndarray, width: np.ndarray) -> np.ndarray:
     """(k, 13) from 10% down and from 90% up as `intervals` say, and in between as `told`, but nothing beyond these."""
     ends = intervals.apply(told, stream, width)
-    inner = np.clip(told, ends[:, LOW : LOW + 1], ends[:, HIGH : HIGH + 1])
+    inner = np.clip(told, ends[:, Q10 : Q10 + 1], ends[:, Q90 : Q90 + 1])
     place = np.arange(len(LEARNED))
-    return np.where((place > LOW) & (place < HIGH), inner, ends)
+    return np.where((place > Q10) & (place < Q90), inner, ends)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.calibration import AS_THEY_ARE, EVERYONE, Calibration, below, horizons, outside, widths
+from training.calibration import EVERYONE, KEPT, Calibration, below_quantiles, horizons, outside_intervals, widths
 from training.grid import LEARNED, NORMAL
 
 WEEK_US = 7 * 24 * 3_600_000_000
@@ -22,7 +22,7 @@ def learned(
     truth = np.clip(level + shift + spread * 5 * rng.standard_normal(ROWS), 0, 100)
     stream = np.resize(np.array(streams, dtype=object), ROWS)
     part, bins = horizons(rng.choice([6.0, 24.0, 72.0], ROWS)), np.arange(ROWS) % 100
-    said = below(truth, np.clip(quantiles, 0, 100))
+    said = below_quantiles(truth, np.clip(quantiles, 0, 100))
     return Calibration.learn(said, stream, part, bins, (np.arange(ROWS) // 1000) * WEEK_US)
 
 
@@ -90,7 +90,7 @@ def test_recalibrated_quantiles_never_cross(seed: int, rows: int) -> None:
     rng = np.random.default_rng(seed)
     quantiles = np.sort(rng.uniform(-10, 110, (rows, 13)), axis=1)
     stream = rng.choice(np.array(["a", "b"], dtype=object), rows)
-    said = rng.choice([below, outside])(rng.uniform(0, 100, rows), quantiles)
+    said = rng.choice([below_quantiles, outside_intervals])(rng.uniform(0, 100, rows), quantiles)
     part = horizons(rng.uniform(0, 72, rows))
     calibration = Calibration.learn(said, stream, part, rng.integers(0, 5, rows), rng.integers(0, 50, rows) * WEEK_US)
     made = calibration.apply(quantiles.repeat(3, axis=0), stream.repeat(3), np.tile([0, 2, 4], rows))
@@ -101,17 +101,17 @@ def test_recalibrated_quantiles_never_cross(seed: int, rows: int) -> None:
 def test_an_interval_holds_what_lies_within_half_a_point_of_it() -> None:
     quantiles = np.array([[20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80.0]])
     near, far = np.array([[29.6, 30.4, 70.4, 69.6], [29.4, 30.6, 70.6, 69.4]])
-    np.testing.assert_array_equal(outside(near, quantiles.repeat(4, axis=0))[:, [2, 10]], [[0, 1]] * 4)
-    np.testing.assert_array_equal(outside(far, quantiles.repeat(4, axis=0))[:, 2], [1, 0, 0, 0])
-    np.testing.assert_array_equal(outside(far, quantiles.repeat(4, axis=0))[:, 10], [1, 1, 0, 1])
-    assert outside(np.array([50.2]), quantiles)[0, 6] == 0.5
+    np.testing.assert_array_equal(outside_intervals(near, quantiles.repeat(4, axis=0))[:, [2, 10]], [[0, 1]] * 4)
+    np.testing.assert_array_equal(outside_intervals(far, quantiles.repeat(4, axis=0))[:, 2], [1, 0, 0, 0])
+    np.testing.assert_array_equal(outside_intervals(far, quantiles.repeat(4, axis=0))[:, 10], [1, 1, 0, 1])
+    assert outside_intervals(np.array([50.2]), quantiles)[0, 6] == 0.5
 
 
 def test_parts_are_told_by_horizon_and_by_width() -> None:
     np.testing.assert_array_equal(horizons(np.array([1.0, 9.0, 10.0, 24.0, 48.0, 72.0])), [0, 0, 1, 2, 3, 4])
     quantiles = 50 + np.array([[1.5], [3.0], [30.0]]) * NORMAL
     np.testing.assert_array_equal(widths(quantiles, np.zeros(3, dtype=bool)), [0, 1, 2])
-    np.testing.assert_array_equal(widths(quantiles, np.array([True, False, True])), [AS_THEY_ARE, 1, AS_THEY_ARE])
+    np.testing.assert_array_equal(widths(quantiles, np.array([True, False, True])), [KEPT, 1, KEPT])
 
 
 def test_it_comes_back_from_json_the_same() -> None:

@@ -36,10 +36,10 @@ def late(truth: np.ndarray, *, in_steps: bool = False, bin_code: float = 0.0, we
     )
 
 
-def applied(recalibration: Recalibration, quantiles: np.ndarray, *, but: bool = False) -> np.ndarray:
+def applied(recalibration: Recalibration, quantiles: np.ndarray, *, kept: bool = False) -> np.ndarray:
     rows = len(quantiles)
     stream, horizon_h = np.full(rows, "glass", dtype=object), np.full(rows, 24.0)
-    return recalibration.apply(quantiles, stream, horizon_h, np.full(rows, but))
+    return recalibration.apply(quantiles, stream, horizon_h, np.full(rows, kept))
 
 
 def holds(made: np.ndarray, truth: np.ndarray) -> float:
@@ -74,8 +74,8 @@ def test_sensors_that_tell_steps_and_bins_that_nobody_knows_keep_their_widths(wh
         return float(np.ptp(made[0, [2, 10]]))
 
     assert width(applied(usual, quantiles[:1])) < 0.8 * width(by_horizon)
-    for recalibration, but in ((usual, True), (other, True), (other, False)):  # 39 weeks: 1% farther out
-        assert width(applied(recalibration, quantiles[:1], but=but)) == pytest.approx(width(by_horizon), rel=0.03)
+    for recalibration, kept in ((usual, True), (other, True), (other, False)):  # 39 weeks: 1% farther out
+        assert width(applied(recalibration, quantiles[:1], kept=kept)) == pytest.approx(width(by_horizon), rel=0.03)
 
 
 def test_who_held_back_few_weeks_tells_wider_intervals() -> None:
