@@ -148,12 +148,13 @@ class FillForecast:
         """
         return self.full_at(risk, full_pct)
 
-    def table(self, at: np.ndarray) -> pd.DataFrame:
+    def table(self, at: np.ndarray, *, unattended: bool = False) -> pd.DataFrame:
         """The contract's table of forecasts: a row a row of this forecast, at `at` (n,) datetime64[us] UTC.
 
-        It is what can be scored: of windows in which nobody came. Last `p_full_unattended`, if nobody comes.
+        It is what readings can score: of windows in which nobody was seen to come; `unattended`: if nobody comes, which
+        only a truth that knows every emptying can. Last, either way, `p_full_unattended`.
         """
-        scored = replace(self, values=self.left_alone)
+        scored = self if unattended else replace(self, values=self.left_alone)
         quantiles = scored.quantiles(list(QUANTILE_COLUMNS.values()), at)
         columns: dict[str, object] = {
             "bin_id": pd.Series(self.bin_ids, dtype="str"),

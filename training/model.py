@@ -136,8 +136,11 @@ class FillModel:
         ids = history.bins.unique["bin_id"].to_numpy(object) if bin_ids is None else np.array(bin_ids, dtype=object)
         return self._forecast(history, Archive.of(history), ids, np.full(len(ids), microsecond(as_of)))
 
-    def forecast_windows(self, history: History, windows: pd.DataFrame) -> pd.DataFrame:
-        """The contract's forecasts table for windows (bin_id, as_of, at): a row each, in their order."""
+    def forecast_windows(self, history: History, windows: pd.DataFrame, *, unattended: bool = False) -> pd.DataFrame:
+        """The contract's forecasts table for windows (bin_id, as_of, at): a row each, in their order.
+
+        Of windows left alone, or `unattended`: if nobody comes (see `FillForecast.table`).
+        """
         archive = Archive.of(history)
         pair = windows.groupby(["bin_id", "as_of"], sort=False).ngroup().to_numpy()
         first = np.unique(pair, return_index=True)[1]
@@ -150,7 +153,7 @@ class FillModel:
             high = min(low + 20_000, len(first))
             some = self._forecast(history, archive, ids[low:high], as_of[low:high])
             rows = order[np.searchsorted(pair[order], low) : np.searchsorted(pair[order], high)]
-            tables.append(some.take(pair[rows] - low).table(at[rows]).set_axis(rows))
+            tables.append(some.take(pair[rows] - low).table(at[rows], unattended=unattended).set_axis(rows))
         if not tables:
             return self._forecast(history, archive, ids, as_of).table(at)
         return pd.concat(tables).sort_index().reset_index(drop=True)

@@ -3,8 +3,9 @@
 Three cities, each with three sizes of sensor noise; the last 30 days are forecast every 11 hours. Scored against the
 true level, so that what is left is the forecaster's own. The `heard` windows are those without an emptying between the
 newest reading and `as_of`: of such a one no sensor can know. The oracle foretells what happens if nobody comes, as
-the model's `values` do (`if nobody comes`); its table is of windows left alone as readings tell them. `level as heard`
-knows the true rates too, but of the level only what the model tells from the readings: what the sensors cost.
+the model's `values` do (`if nobody comes`); its table is of windows left alone, as readings tell them or (`emptyings
+reported`) as a fit that was told every emptying knows them. `level as heard` knows the true rates too, but of the level
+only what the model tells from the readings: what the sensors cost.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,16 +38,18 @@ EVERY_H = 11
 HORIZONS_H = (6, 12, 24, 48, 72)
 BASELINES = ("hour-of-week", "lgb-quantile")
 NOBODY = "model, if nobody comes"
+TABLE, REPORTED = "model's table", "its table, emptyings reported"
 TODAY = "oracle, today's shock known"
 HEARD = "oracle, level as heard"
 NORMAL_90 = 1.2816
 
 
-def heard(simulation: Simulation) -> History:
-    """What a user would have of the city."""
+def heard(simulation: Simulation, *, reported: bool = False) -> History:
+    """What a user would have of the city; with every emptying where they are `reported`."""
     with tempfile.TemporaryDirectory() as folder:
         simulation.write(Path(folder))
-        return read_history(f"{folder}/readings.parquet", f"{folder}/bins.csv").history
+        emptyings = f"{folder}/truth/emptyings.csv" if reported else None
+        return read_history(f"{folder}/readings.parquet", f"{folder}/bins.csv", emptyings).history
 
 
 def true_windows(simulation: Simulation, history: History, start: pd.Timestamp) -> pd.DataFrame:
@@ -71,20 +73,10 @@ def unheard(simulation: Simulation, history: History, windows: pd.DataFrame) -> 
     return (rows["emptied_at"] > rows["newest"]).to_numpy()
 
 
-def unattended(model: FillModel, history: History, windows: pd.DataFrame) -> pd.DataFrame:
-    """The forecasts table of what the model says happens if nobody comes: a row a window, in their order."""
-    parts = []
-    for as_of, asked in windows.groupby("as_of"):
-        told = model.forecast(history, as_of, asked["bin_id"].tolist())
-        at = asked["at"].dt.tz_localize(None).to_numpy("datetime64[us]")
-        parts.append(replace(told, left_alone=told.values).table(at).set_index(asked.index))
-    return pd.concat(parts).loc[windows.index]
-
-
 def as_heard(model: FillModel, history: History, windows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Median and standard deviation (m,) of the level at each window's `as_of`, as the model tells it from readings."""
     asked = windows[["bin_id", "as_of"]].drop_duplicates().assign(at=lambda pair: pair["as_of"])
-    now = unattended(model, history, asked)
+    now = model.forecast_windows(history, asked, unattended=True)
     now["deviation"] = (now["q90"] - now["q10"]) / (2 * NORMAL_90)
     told = windows[["bin_id", "as_of"]].merge(now, on=["bin_id", "as_of"], how="left")
     return told["q50"].to_numpy(float), told["deviation"].to_numpy(float)
@@ -95,12 +87,14 @@ def forecasts(
 ) -> dict[str, pd.DataFrame]:
     """What each forecaster says to the windows, the oracle first."""
     model = FillModel.fit(history, until=start, settings=how)
+    reported = heard(simulation, reported=True)
     made = {
         "oracle": foretell(simulation, windows, np.random.default_rng(0)),
         TODAY: foretell(simulation, windows, np.random.default_rng(0), knows_today=True),
         HEARD: foretell(simulation, windows, np.random.default_rng(0), told=as_heard(model, history, windows)),
-        NOBODY: unattended(model, history, windows),
-        "model's table": model.forecast_windows(history, windows),
+        NOBODY: model.forecast_windows(history, windows, unattended=True),
+        TABLE: model.forecast_windows(history, windows),
+        REPORTED: FillModel.fit(reported, until=start, settings=how).forecast_windows(reported, windows),
     }
     return made | {name: baseline(name).fit(history, start).forecast_windows(history, windows) for name in BASELINES}
 

@@ -113,6 +113,27 @@ def test_forecast_with_a_baseline_needs_no_registry(
     assert not (own_home / "mlflow.db").exists()
 
 
+def test_forecast_tells_what_lies_there_if_nobody_comes_when_asked_to(
+    run: Runner, city: list[str], windows: Path, registered: Settings, tmp_path: Path
+) -> None:
+    usual, nobody = tmp_path / "usual.parquet", tmp_path / "nobody.parquet"
+    assert run("forecast", *city, "--windows", windows, "--out", usual).code == 0
+    assert run("forecast", *city, "--windows", windows, "--out", nobody, "--unattended").code == 0
+    usual_table, nobody_table = pd.read_parquet(usual), pd.read_parquet(nobody)
+    assert list(nobody_table.columns) == list(usual_table.columns)
+    assert nobody_table["p_full"].tolist() == pytest.approx(usual_table["p_full_unattended"].tolist(), nan_ok=True)
+
+
+def test_a_baseline_cannot_tell_what_lies_there_if_nobody_comes(
+    run: Runner, city: list[str], windows: Path, tmp_path: Path
+) -> None:
+    words = ["--windows", windows, "--out", tmp_path / "f.csv", "--model", "baseline:persistence", "--unattended"]
+    done = run("forecast", *city, *words)
+    assert done.code == 2
+    assert "one answer only" in done.err
+    assert not (tmp_path / "f.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [

@@ -15,6 +15,8 @@ EXAMPLE = example(
     "brimcast training forecast --readings readings.parquet --windows windows.parquet --out forecasts.parquet"
 )
 
+UNATTENDED = "--unattended"
+
 
 def forecast(
     readings: ReadingsAt,
@@ -26,6 +28,14 @@ def forecast(
     model: Annotated[
         str, typer.Option(help="champion | challenger | version:N | a folder | baseline:NAME")
     ] = "champion",
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            UNATTENDED,
+            help="What lies there if nobody comes, for a truth that knows every emptying; else of windows in which "
+            "readings show none.",
+        ),
+    ] = False,
     name: Name = NAME,
     timezone: Zone = None,
     map: Map = None,
@@ -35,17 +45,25 @@ def forecast(
     A baseline is fitted on what was heard before the first as_of.
     """
     from data.outputs import write_table
-    from training.forecasters import check_model, resolve
+    from training.forecasters import BASELINE, check_model, resolve
     from training.inputs import read_windows
+    from training.model import FillModel
 
     check_outputs(out, inputs=(readings, windows, bins, emptyings, weather))
     check_model(model)
+    if unattended and model.startswith(BASELINE):
+        raise typer.BadParameter(
+            "A baseline has one answer only. Name a trained model, or leave it out.", param_hint=UNATTENDED
+        )
     asked = read_windows(windows, timezone=timezone)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
     with working("Forecasting") as say:
         forecaster = resolve(model, name, history, asked["as_of"].min(), read_settings())
         say(f"{len(asked):,} windows")
-        answer = forecaster.forecast_windows(history, asked)
+        if isinstance(forecaster, FillModel):
+            answer = forecaster.forecast_windows(history, asked, unattended=unattended)
+        else:
+            answer = forecaster.forecast_windows(history, asked)
     write_table(answer, out)
     counts = ", ".join(f"{n:,} {status}" for status, n in answer["status"].value_counts().items())
     print(f"{len(answer):,} forecasts in {out}: {counts or 'none'}")
