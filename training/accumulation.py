@@ -12,11 +12,13 @@ from sklearn.linear_model import LinearRegression
 
 from data.history import History
 from data.sequences import HOUR_US
+from data.tables import FULL_PCT
+from training.brim import BRIMS_PCT, Brim
 from training.curriculum import Curriculum
 from training.examples import Examples
-from training.grid import NEAR_H, NORMAL
+from training.grid import LEARNED, NEAR_H, NORMAL, added, p_full, with_ends
 from training.paces import PACES, PRIOR_PCT
-from training.past import Past
+from training.past import PACE_DAYS, Past
 from training.resistance import Resistance
 from training.seasons import Seasons
 
@@ -35,6 +37,7 @@ FEW_DAYS = 100.0  # of bins: who has learned of so many is believed by half
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
 USUAL_PACES = 0.2, 5.0  # a bin's own profile is not further off; a stranger's may be
 HARDLY_WORSE = 0.002
+BRIM_H = 12.0, 24.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Accumulation:
     unknown of the pace however much was seen; support (16, 27): on how many bin-days the boosters saw a horizon of at
     least NEAR_H whose expected level was at least REACH_PCT; alike (49,): on how many they saw bins that gathered
     PER_DAY_PCT or more, or that or less, whichever are fewer; resistance: how much slower fuller bins fill; seasons:
-    how rates go up and down with the year.
+    how rates go up and down with the year; brim: from which level on sensors tell that bins are full.
     """
 
     drift: float
@@ -57,13 +60,14 @@ class Accumulation:
     alike: np.ndarray
     resistance: Resistance
     seasons: Seasons
+    brim: Brim
 
     @classmethod
     def default(cls) -> Accumulation:
         """Where there was nothing to learn from."""
         support = np.full((len(NEAR_H), len(REACH_PCT)), 10 * ENOUGH)
         alike = np.full(len(PER_DAY_PCT), 10 * ENOUGH)
-        return cls(0.3, STRANGER_DRIFT, 4.0, 0.2, support, alike, Resistance.none(), Seasons.none())
+        return cls(0.3, STRANGER_DRIFT, 4.0, 0.2, support, alike, Resistance.none(), Seasons.none(), Brim.none())
 
     @classmethod
     def learn(
@@ -104,7 +108,28 @@ class Accumulation:
         weight = (20 + 3 * hope + 0.03 * hope**2) ** -2.0  # of squares, whose own spread grows with their size
         found = LinearRegression(positive=True, fit_intercept=False).fit(parts, squared - left, sample_weight=weight)
         noise, doubt = float(np.clip(found.coef_[1], 1.0, 30.0)), float(np.sqrt(np.clip(found.coef_[2], 0.01, 1.0)))
-        return replace(told, drift=drift, drift_new=drift_new, noise=noise, doubt=doubt)
+        told = replace(told, drift=drift, drift_new=drift_new, noise=noise, doubt=doubt)
+        return replace(told, brim=told._brim(examples))
+
+    def _brim(self, examples: Examples) -> Brim:
+        """The brim by which risks told of the examples by own rates come true best; sensors that tell steps have none.
+
+        Up to a day ahead, since later windows are left alone where little came.
+        """
+        f = examples.features
+        good = (f.column("bin") >= 0) & ~examples.in_steps & (f.level < FULL_PCT)
+        good &= (examples.horizon_h >= BRIM_H[0]) & (examples.horizon_h <= BRIM_H[1])
+        some = examples.take(np.flatnonzero(good))
+        f, stream = some.features, some.stream
+        columns = {name: f.column(name) for name in ("rough_672h", "step_h", "profile_pct_per_day", "pace_672h")}
+        known = np.ones(len(stream), dtype=bool)
+        pace, doubt = self.pace(columns, PACE_DAYS * columns["profile_pct_per_day"], known, ~known)
+        gained = self.gained((f.column("expected_pct") * pace)[:, None], doubt)
+        now = np.repeat(self.resistance.gathered(f.level, stream)[:, None, None], len(LEARNED), axis=2)
+        points = with_ends(added(now, gained))[:, 0]
+        brims = [self.resistance.gathered(np.full(len(stream), brim), stream) for brim in BRIMS_PCT]
+        told = np.column_stack([p_full(points, brim) for brim in brims])
+        return Brim.learn(told, some.rise + f.level >= FULL_PCT, stream, some.bin_ids, some.as_of)
 
     def pace(
         self, columns: Mapping[str, np.ndarray], hoped: np.ndarray, known: np.ndarray, foreign: np.ndarray
@@ -156,7 +181,7 @@ class Accumulation:
         return {
             "drift": self.drift, "drift_new": self.drift_new, "noise": self.noise, "doubt": self.doubt,
             "support": self.support.tolist(), "alike": self.alike.tolist(), "resistance": self.resistance.to_json(),
-            "seasons": self.seasons.to_json(),
+            "seasons": self.seasons.to_json(), "brim": self.brim.to_json(),
         }  # fmt: skip
 
     @classmethod
@@ -165,7 +190,8 @@ class Accumulation:
         numbers = {name: float(values[name]) for name in ("drift", "drift_new", "noise", "doubt")}
         support, alike = (np.array(values[name], dtype=float) for name in ("support", "alike"))
         held, seasons = Resistance.from_json(values["resistance"]), Seasons.from_json(values["seasons"])
-        return cls(**numbers, support=support, alike=alike, resistance=held, seasons=seasons)
+        brim = Brim.from_json(values["brim"])
+        return cls(**numbers, support=support, alike=alike, resistance=held, seasons=seasons, brim=brim)
 
 
 def _posterior(

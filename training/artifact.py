@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from training.model import FillModel
 
 FORMAT = "brimcast-fill-model"
-FORMAT_VERSION = 13
+FORMAT_VERSION = 14
 EMPTIED_SINCE = "boosters/emptied-since.txt"
 NETWORKS, BRIEF, ANALOGS = "networks", "networks-brief", "analogs"
 

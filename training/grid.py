@@ -66,10 +66,10 @@ def inverse(below: np.ndarray, points: np.ndarray) -> np.ndarray:
     return out
 
 
-def p_full(quantiles: np.ndarray) -> np.ndarray:
-    """(...) probability of at least FULL_PCT by quantiles (..., 19) at LEVELS."""
+def p_full(quantiles: np.ndarray, full: np.ndarray | float = FULL_PCT) -> np.ndarray:
+    """(...) probability of at least `full`, which broadcasts to (...), by quantiles (..., 19) at LEVELS."""
     rows = quantiles.reshape(-1, len(LEVELS))
-    below = reached(rows, LEVELS, np.full(len(rows), FULL_PCT))
+    below = reached(rows, LEVELS, np.broadcast_to(full, quantiles.shape[:-1]).ravel())
     return np.where(np.isnan(below), 0.0, 1 - below).reshape(quantiles.shape[:-1])
 
 
@@ -114,6 +114,11 @@ def added(now: np.ndarray, gained: np.ndarray) -> np.ndarray:
     return middle + rise + np.sign(NORMAL) * np.sqrt((now - middle) ** 2 + (gained - rise) ** 2)
 
 
+def by_own_rates(near: np.ndarray, gained: np.ndarray, stream: np.ndarray, held: Resistance) -> np.ndarray:
+    """(n, H, 13) points that lie in bins that were as `near` (n, 16, 13) tells of now, and gain `gained` (n, H, 13)."""
+    return added(held.gathered(near[:, :1], stream), gained)
+
+
 def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.ndarray, held: Resistance) -> np.ndarray:
     """(n, H, 13) over all HORIZONS_H from the learned (n, 16, 13) and what the bin's own rates add since as_of.
 
@@ -123,8 +128,7 @@ def go_on(near: np.ndarray, gained: np.ndarray, trust: np.ndarray, stream: np.nd
     counts less and less: from 108 h on only the own rates speak.
     """
     k = len(NEAR_H)
-    now = held.gathered(near[:, :1, :], stream)
-    own = added(now, gained)
+    own = by_own_rates(near, gained, stream, held)
     joined = trust[:, :, None] * near + (1 - trust[:, :, None]) * held.level(own[:, :k], stream)
     after = held.gathered(joined[:, -1:], stream) + own[:, k:] - own[:, k - 1 : k]
     left = np.clip((FORGOTTEN_H - FAR_H) / (FORGOTTEN_H - NEAR_H[-1]), 0, 1)[None, :, None]

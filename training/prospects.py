@@ -10,6 +10,7 @@ import pandas as pd
 
 from data.history import History
 from data.sequences import HOUR_US, Archive
+from data.tables import FULL_PCT
 from training.calendar import Clock, holiday_days
 from training.departures import Departures, departures
 from training.examples import Asks, situations_of
@@ -21,6 +22,7 @@ from training.grid import (
     NEAR_H,
     NORMAL,
     added,
+    by_own_rates,
     go_on,
     mixture,
     monotone,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 LEAST_NOISE_PCT = 0.5  # of a level, however calm the sensor seems
 UNLIKELY = 0.005  # what is less probable is left out
 HARDLY = 0.1  # who is believed less need not be asked twice
+RIM_PCT = 100.0
 HARDLY_EVER = 1e-6  # stands for a risk of 0, which no weight could raise
 
 
@@ -56,6 +59,7 @@ class Prospects:
     trust (n, 16)       how far the ensemble had windows like these to learn from, 0 to 1
     belief (n, 16)      how far it knows what happens if nobody comes, 0 to 1
     stream (n,)         of the bins
+    brim (n,)           percent by own rates from which on their sensors tell that they are full
     """
 
     row: np.ndarray
@@ -67,6 +71,7 @@ class Prospects:
     trust: np.ndarray
     belief: np.ndarray
     stream: np.ndarray
+    brim: np.ndarray
 
     def left_alone(self, resistance: Resistance) -> np.ndarray:
         """(n, H, 19) quantiles at LEVELS of windows that readings show left alone, of which the ensemble is learned.
@@ -79,26 +84,44 @@ class Prospects:
         """(n, H, 19) quantiles at LEVELS if nobody comes, monotone."""
         near = monotone(self.no_round)
         still = monotone(with_ends(go_on(near, self.gained, self.belief, self.stream, resistance)))
-        still = monotone(self._as_full_as_left_alone(still, with_ends(near)))
+        own = with_ends(by_own_rates(near, self.gained, self.stream, resistance))
+        brimming = p_full(own, resistance.gathered(self.brim, self.stream)[:, None])
+        still = monotone(self._full(still, with_ends(near), brimming))
         anew = monotone(with_ends(resistance.level(self.refilled, self.stream)))
         return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
 
-    def _as_full_as_left_alone(self, still: np.ndarray, near: np.ndarray) -> np.ndarray:
-        """(n, H, 19) `still` (n, H, 19), as often full as the ensemble tells by `near` (n, 16, 19), where that is more.
+    def _full(self, still: np.ndarray, near: np.ndarray, brimming: np.ndarray) -> np.ndarray:
+        """(n, H, 19) `still` (n, H, 19), as often full as both tell that know of leaps to the rim, where that is more.
 
-        Who is left alone is so since little came, so bins are full no less often if nobody comes. Own rates would say
-        they are: they know nothing of how sensors leap to the rim.
+        As far as the ensemble is trusted bins are full no less often than it tells by `near` (n, 16, 19): who is left
+        alone is so since little came. And as far as it does not know what happens if nobody comes, no less often than
+        they reach their brim by own rates, `brimming` (n, H).
         """
-        told, seen = p_full(still), p_full(near)
+        k = len(NEAR_H)
+        told = p_full(still)
         full = told.copy()
-        full[:, : len(NEAR_H)] += self.trust * np.maximum(seen - told[:, : len(NEAR_H)], 0)
+        full[:, :k] += self.trust * np.maximum(p_full(near) - full[:, :k], 0)
+        unknown = np.ones_like(full)
+        unknown[:, :k] -= self.belief
+        full += unknown * np.maximum(brimming - full, 0)
         full = np.minimum(np.maximum.accumulate(full, axis=1), 1 - SURE)
         rows = full > np.maximum(told, SURE)
         out = still.copy()
         out[rows] = with_p_full(still[rows], np.maximum(told[rows], HARDLY_EVER), full[rows])
-        last = np.repeat(near[:, -1:], still.shape[1] - len(NEAR_H), axis=1)
+        last = np.repeat(near[:, -1:], still.shape[1] - k, axis=1)
         leaping = rows[:, :, None] & (1 - full[:, :, None] <= LEVELS)  # where own rates reach no rim at all
-        return np.where(leaping, np.maximum(out, np.concatenate([near, last], axis=1)), out)
+        out = np.where(leaping, np.maximum(out, np.concatenate([near, last], axis=1)), out)
+        out[rows] = _reaching(out[rows], full[rows])
+        return out
+
+
+def _reaching(quantiles: np.ndarray, full: np.ndarray) -> np.ndarray:
+    """(k, 19) `quantiles` (k, 19), raised so that they cross FULL_PCT where no more than `full` (k,) is left above."""
+    row, right = np.arange(len(full)), np.searchsorted(LEVELS, 1 - full)
+    before, part = quantiles[row, right - 1], np.diff(LEVELS)[right - 1]
+    crossing = before + (FULL_PCT - before) * part / np.maximum(1 - full - LEVELS[right - 1], SURE)
+    least = np.clip(crossing, FULL_PCT, RIM_PCT)[:, None]
+    return np.where(np.arange(len(LEVELS)) >= right[:, None], np.maximum(quantiles, least), quantiles)
 
 
 @dataclass(frozen=True)
@@ -141,7 +164,9 @@ def prospects(
     own = model.accumulation.resistance.level(added(now, gained[:, : len(NEAR_H)]), asks.streams[some])
     share = model.accumulation.schooling
     near, no_round = (np.sort(share * told + (1 - share) * own, axis=2) for told in (near, no_round))
-    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, asks.streams[some])
+    streams = asks.streams[some]
+    brim = np.where(found.step_pct[some] > 0, FULL_PCT, model.accumulation.brim.at(streams))
+    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, streams, brim)
 
 
 def _by_ensemble(

@@ -20,7 +20,7 @@ def prospects(emptied: float = 0.0) -> Prospects:
     gained = (HORIZONS_H[:, None] / 2 + 0.1 * NORMAL * np.sqrt(HORIZONS_H)[:, None])[None]
     return Prospects(
         np.zeros(1, dtype=int), (fallen[:, None] + spread)[None], (left[:, None] + spread)[None], gained,
-        np.array([emptied]), gained, BELIEVED, BELIEVED, np.array(["mixed"], dtype=object),
+        np.array([emptied]), gained, BELIEVED, BELIEVED, np.array(["mixed"], dtype=object), np.array([95.0]),
     )  # fmt: skip
 
 
@@ -68,3 +68,28 @@ def test_a_bin_is_full_no_less_often_if_nobody_comes_than_where_nobody_came(trus
 def test_who_would_be_full_more_often_by_his_own_rates_is_told_so() -> None:
     one, other = (replace(prospects(), trust=t * BELIEVED).unattended(Resistance.none()) for t in (0, 1))
     np.testing.assert_array_equal(one, other)
+
+
+def test_who_reaches_his_brim_by_own_rates_is_told_full_later() -> None:
+    bin_ = replace(prospects(), belief=0 * BELIEVED)
+    day = int(np.flatnonzero(HORIZONS_H >= 2 * (90 - 15))[0])  # when 90% are reached by half a point an hour
+    usual, leaping = (p_full(replace(bin_, brim=np.array([b])).unattended(Resistance.none()))[0] for b in (95.0, 90.0))
+    assert usual[day] < 0.1
+    assert leaping[day] > 0.9
+    assert (np.diff(leaping) >= 0).all()
+
+
+def test_the_brim_counts_as_far_as_the_ensemble_is_not_believed() -> None:
+    # Held at 91%: nothing of what own rates tell lies at 95%, and the ensemble knows no leap either.
+    level = np.broadcast_to(91 + 0.5 * NORMAL, (1, len(NEAR_H), len(LEARNED))).copy()
+    hardly = 0.003 * HORIZONS_H[:, None] + 0.001 * NORMAL
+    bin_ = replace(prospects(), near=level, no_round=level, gained=hardly[None], brim=np.array([91.0]))
+    unknown, half, known = (
+        p_full(replace(bin_, belief=belief * BELIEVED).unattended(Resistance.none()))[0] for belief in (0, 0.5, 1)
+    )
+    assert unknown[0] == pytest.approx(0.5, abs=0.02)
+    assert half[0] == pytest.approx(0.25, abs=0.02)
+    assert known[0] < 0.01
+    assert unknown[-1] > 0.9
+    for told in (unknown, half, known):
+        assert (np.diff(told) >= 0).all()
