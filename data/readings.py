@@ -69,19 +69,23 @@ class Readings:
 
     def latest(self) -> pd.DataFrame:
         """Of each (bin_id, measured_at) the version heard last; rows as `frame`, one per measurement."""
-        last = ~self.frame.duplicated(["bin_id", "measured_at"], keep="last").to_numpy()
+        last = np.ones(len(self.frame), dtype=bool)
+        last[_revisions(self.frame) - 1] = False
         return self.frame if last.all() else self.frame[last].reset_index(drop=True)
 
 
 def repeats(ordered: pd.DataFrame) -> np.ndarray:
     """(n,) bool: rows that say again what the version before them said; `ordered` is sorted as `ORDER`."""
-    same = np.zeros(len(ordered), dtype=bool)
-    if len(ordered) > 1:
-        times, fill = ordered["measured_at"].to_numpy(dtype="datetime64[us]"), ordered["fill_pct"].to_numpy()
-        alike = np.flatnonzero((times[1:] == times[:-1]) & (fill[1:] == fill[:-1])) + 1
-        ids = ordered["bin_id"]  # texts are dear to compare: only where all else is the same
-        same[alike] = ids.iloc[alike].to_numpy() == ids.iloc[alike - 1].to_numpy()
+    same, fill, rows = np.zeros(len(ordered), dtype=bool), ordered["fill_pct"].to_numpy(), _revisions(ordered)
+    same[rows] = fill[rows] == fill[rows - 1]
     return same
+
+
+def _revisions(ordered: pd.DataFrame) -> np.ndarray:
+    """(r,) rows of the same bin and moment as the row before; `ordered` is sorted as `ORDER`."""
+    times, ids = ordered["measured_at"].to_numpy(dtype="datetime64[us]"), ordered["bin_id"]
+    alike = np.flatnonzero(times[1:] == times[:-1]) + 1  # texts are dear to compare: only where the times are the same
+    return alike[ids.iloc[alike].to_numpy() == ids.iloc[alike - 1].to_numpy()]
 
 
 @dataclass(frozen=True)

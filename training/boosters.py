@@ -51,6 +51,10 @@ class ThresholdBoosters:
         }  # fmt: skip
         names = list(examples.features.names)
         thresholds = thresholds_of(examples.features.level)
+        # Binned once; each takes a copy of its rows, as boosters trained at the same time must not share a dataset.
+        binned = lgb.Dataset(
+            examples.features.matrix, np.zeros(len(examples.rise)), feature_name=names, params=chosen
+        ).construct()
         below = np.clip(examples.rise + examples.features.level, 0, 100)[:, None] <= thresholds
         real = _real(thresholds)
 
@@ -60,9 +64,7 @@ class ThresholdBoosters:
             share = float(outcome.mean()) if len(rows) else float(k >= THRESHOLDS // 2)
             if min(outcome.sum(), (~outcome).sum()) < FEWEST:
                 return None, share
-            # Each its own dataset: boosters that are trained at the same time must not share one.
-            matrix = examples.features.matrix[rows]
-            data = lgb.Dataset(matrix, outcome.astype(float), feature_name=names, params=chosen)
+            data = binned.subset(rows).construct().set_label(outcome.astype(float))
             return lgb.train(chosen, data, trees), share
 
         boosters: list[lgb.Booster | None] = []

@@ -21,7 +21,6 @@ FEWEST_STEPS = 200
 BRIEF_STEPS = 120
 PARTS = 10
 EVEN = (0.4, 0.4, 0.0, 0.2)
-MOST = 60_000
 SAME = 0.002
 PRIOR_WEEKS = 20.0  # of a bin each
 FEW_ANALOGS = 10.0
@@ -64,18 +63,19 @@ class Ensemble:
         networks = QuantileNetworks.fit(lesson, steps, *how)
         return cls(boosters, networks, QuantileNetworks.fit(lesson, BRIEF_STEPS, *how), analogs, weights)
 
-    def weighed(self, late: Examples, rng: np.random.Generator) -> Ensemble:
-        """With the weights, in tenths, that do best on `late` examples: the least CRPS, every bin the same.
+    def weighed(self, late: Examples) -> tuple[Ensemble, np.ndarray]:
+        """With the weights, in tenths, that do best on `late` examples (k): the least CRPS, every bin the same.
+
+        And (k, 13) percent, what it then tells of them.
 
         The CRPS of a linear pool is quadratic in its weights: the members' mean distance from the truth, less half of
         that from each other. A stream's is drawn toward that of all by PRIOR_WEEKS weeks of a bin. Of weights that do
         as well within SAME those nearest to EVEN count: the first fit's weeks are not the final one's.
         """
-        some = late.sample(MOST, rng)
-        if not len(some.rise):
-            return self
-        truth = np.clip(some.rise + some.features.level, 0, 100)
-        members = self._members(some.features, np.ones((len(truth), len(EVEN)), dtype=bool))
+        if not len(late.rise):
+            return self, np.zeros((0, len(LEARNED)))
+        truth = np.clip(late.rise + late.features.level, 0, 100)
+        members = self._members(late.features, np.ones((len(truth), len(EVEN)), dtype=bool))
         away = [np.abs(told - truth[:, None]) @ MASSES for told in members]
         pairs = combinations_with_replacement(range(len(EVEN)), 2)
         apart = {(a, b): _apart(members[a], members[b]) for a, b in pairs}
@@ -85,7 +85,7 @@ class Ensemble:
 
         def losses(rows: np.ndarray) -> np.ndarray:
             """Of each choice of weights, over the mean of all, in these rows."""
-            of_bin = np.unique(some.bin_ids[rows].astype(str), return_inverse=True)[1]
+            of_bin = np.unique(late.bin_ids[rows].astype(str), return_inverse=True)[1]
             share = 1 / np.bincount(of_bin)[of_bin]
             share /= share.sum()
             loss = tenths @ [share @ told[rows] for told in away]
@@ -94,17 +94,18 @@ class Ensemble:
             return np.asarray(loss / max(loss.mean(), 1e-9))
 
         everyone = losses(np.arange(len(truth)))
-        stream = _streams(some.features)
+        stream = _streams(late.features)
         weights = []
         for code in range(len(self.weights) - 1):
             rows = np.flatnonzero(stream == code)
             loss = everyone
             if len(rows):
-                week = some.as_of[rows] // (7 * 24 * HOUR_US)
-                weeks = len(pd.DataFrame({"bin": some.bin_ids[rows], "week": week}).drop_duplicates())
+                week = late.as_of[rows] // (7 * 24 * HOUR_US)
+                weeks = len(pd.DataFrame({"bin": late.bin_ids[rows], "week": week}).drop_duplicates())
                 loss = (weeks * losses(rows) + PRIOR_WEEKS * everyone) / (weeks + PRIOR_WEEKS)
             weights.append(_choice(tenths, loss))
-        return replace(self, weights=np.array([*weights, _choice(tenths, everyone)]))
+        found = replace(self, weights=np.array([*weights, _choice(tenths, everyone)]))
+        return found, pooled(members, found.weights[stream])
 
     def predict(self, features: Features, *, as_usual: bool = True) -> np.ndarray:
         """(k, 13) percent: quantiles of the level for k rows of features, rising.

@@ -35,6 +35,7 @@ from training.situations import Situations
 OWN_EVIDENCE_H = 7 * 24.0
 BACK_H = 24.0  # a bin heard again for less, after weeks of silence, has a profile, but no pace
 BLOCK_DAYS = 28
+MOST_HELD_BACK = 60_000  # rows
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
 TOLD_EMPTIED, PROBABLE = 0.1, 0.5  # from here on reasons say that a bin was possibly, or probably, emptied meanwhile
 
@@ -103,12 +104,12 @@ class FillModel:
             examples = elasticities.expecting(examples, lesson.resistance)
         taught = _taught(examples.as_of, span)
         known = examples.take(np.flatnonzero(taught))
-        late = examples.take(np.flatnonzero(~taught))
-        first = Ensemble.fit(
+        late = examples.take(np.flatnonzero(~taught)).sample(MOST_HELD_BACK, rng)
+        first, told = Ensemble.fit(
             known, early, chosen, even(len(streams)),
             lambda step: say(f"first fit, without the weeks held back: {step}"),
-        ).weighed(late, rng)  # fmt: skip
-        recalibration = Recalibration.learn(first.predict(late.features), late)
+        ).weighed(late)  # fmt: skip
+        recalibration = Recalibration.learn(told, late)
         accumulation = Accumulation.learn(past, lesson, microsecond(end), examples, rng)
         ensemble = Ensemble.fit(examples, analogs, chosen, first.weights, lambda step: say(f"final fit: {step}"))
         emptied_since = EmptiedSince.learn(past, microsecond(end), rng)

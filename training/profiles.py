@@ -54,12 +54,12 @@ class FillRateProfiles(RegressorMixin, BaseEstimator):
         weight = X["weight"].to_numpy(dtype=float) if "weight" in X else np.ones(len(X))
         ease = X["ease"].to_numpy(dtype=float) if "ease" in X else np.ones(len(X))
         spans = Spans.of(X["start_s"].to_numpy(), X["hours"].to_numpy(dtype=float))
-        shape = np.ones(WEEK_H)
         city = np.ones(WEEK_H)
+        seen = spans.by_bin(spans.hours * (weight * ease)[spans.span], bins, len(bin_ids))
         for _ in range(4):  # long spans are told apart by the profile that short ones gave; this settles quickly
-            risen, seen = spans.allot(np.asarray(y, dtype=float), weight, ease, shape, bins, len(bin_ids))
-            city = _profile(risen.sum(axis=0), seen.sum(axis=0))
-            shape = city
+            rise = spans.allot(np.asarray(y, dtype=float) * weight, city)
+            city = _profile(np.bincount(spans.cell, weights=rise, minlength=WEEK_H), seen.sum(axis=0))
+        risen = spans.by_bin(rise, bins, len(bin_ids))
         bent = np.ones((len(sites), WEEK_H))
         for _ in range(3):  # a stream may stand mostly at sites of one kind: each is told apart from the other
             by_stream = np.zeros((2, len(names), WEEK_H))
@@ -152,22 +152,16 @@ class Spans:
         inside = np.minimum(end_s[span], (hour + 1) * 3600) - np.maximum(start_s[span], hour * 3600)
         return cls(span, (hour % WEEK_H).astype(np.int64), inside / 3600)
 
-    def allot(
-        self, rise: np.ndarray, weight: np.ndarray, ease: np.ndarray, shape: np.ndarray, bins: np.ndarray, n_bins: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Points risen and hours seen, each (n_bins, 168): a span's rise is shared among its hours as in `shape`.
-
-        An hour counts by the span's weight, and as seen by its ease.
-        """
+    def allot(self, rise: np.ndarray, shape: np.ndarray) -> np.ndarray:
+        """(k,) points of each piece: the `rise` (n,) of a span is shared among its hours as in `shape` (168,)."""
         share = shape[self.cell] * self.hours
         total = np.bincount(self.span, weights=share, minlength=len(rise))
-        part = rise[self.span] * share / total[self.span]
+        return np.asarray((rise / total)[self.span] * share)
+
+    def by_bin(self, amount: np.ndarray, bins: np.ndarray, n_bins: int) -> np.ndarray:
+        """(n_bins, 168) sums of what each piece counts, `amount` (k,); `bins` (n,) of the spans."""
         key = bins[self.span] * WEEK_H + self.cell
-        size = n_bins * WEEK_H
-        of_span = weight[self.span]
-        risen = np.bincount(key, weights=part * of_span, minlength=size).reshape(n_bins, WEEK_H)
-        seen = np.bincount(key, weights=self.hours * (weight * ease)[self.span], minlength=size).reshape(n_bins, WEEK_H)
-        return risen, seen
+        return np.bincount(key, weights=amount, minlength=n_bins * WEEK_H).reshape(n_bins, WEEK_H)
 
 
 def _profile(risen: np.ndarray, seen: np.ndarray) -> np.ndarray:

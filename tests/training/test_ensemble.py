@@ -64,15 +64,16 @@ def ensemble(*off: float, streams: int = 1, count: float = 1e9) -> Ensemble:
     ],
 )
 def test_members_are_believed_as_far_as_they_were_right(off: tuple[float, ...], weights: tuple[float, ...]) -> None:
-    weighed = ensemble(*off).weighed(examples(), np.random.default_rng(1))
+    weighed, told = ensemble(*off).weighed(examples())
     np.testing.assert_allclose(weighed.weights, [weights, weights], atol=0.101)
     np.testing.assert_allclose(weighed.weights.sum(axis=1), 1)
+    np.testing.assert_array_equal(told, weighed.predict(examples().features))
 
 
 def test_each_stream_has_weights_of_its_own() -> None:
     some = examples(6000, streams=2)
     late = replace(some, rise=some.rise + np.where(some.features.column("stream") == 1, 12.0, 0.0))
-    weighed = ensemble(0, 12, 40, 40, streams=2).weighed(late, np.random.default_rng(1)).weights
+    weighed = ensemble(0, 12, 40, 40, streams=2).weighed(late)[0].weights
     assert weighed[0][0] > 0.8
     assert weighed[1][1] > 0.8
     assert 0.2 < weighed[2][0] < 0.8  # a stream that nobody knows is told by both
@@ -83,7 +84,7 @@ def test_a_stream_of_few_weeks_is_drawn_toward_all() -> None:
     code = some.features.column("stream")
     late = replace(some, rise=some.rise + np.where(code == 1, 12.0, 0.0))
     few = late.take(np.flatnonzero((code == 0) | (np.arange(6000) < 40)))
-    weighed = ensemble(0, 12, 40, 40, streams=2).weighed(few, np.random.default_rng(1)).weights
+    weighed = ensemble(0, 12, 40, 40, streams=2).weighed(few)[0].weights
     assert weighed[1][0] > 0.1
 
 
@@ -126,4 +127,4 @@ def test_a_row_does_not_hang_on_the_others() -> None:
 def test_without_weeks_held_back_the_weights_stay() -> None:
     nothing = examples(10).take(np.zeros(0, dtype=int))
     made = ensemble(0, 1, 2, 3)
-    np.testing.assert_array_equal(made.weighed(nothing, np.random.default_rng(1)).weights, made.weights)
+    np.testing.assert_array_equal(made.weighed(nothing)[0].weights, made.weights)
