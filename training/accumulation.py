@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 from data.history import History
 from data.sequences import HOUR_US
 from data.tables import FULL_PCT
-from training.brim import BRIMS_PCT, Brim
+from training.brim import BRIM_H, BRIMS_PCT, Brim
 from training.curriculum import Curriculum
 from training.examples import Examples
 from training.grid import LEARNED, NEAR_H, NORMAL, added, p_full, with_ends
@@ -37,7 +37,6 @@ FEW_DAYS = 100.0  # of bins: who has learned of so many is believed by half
 LUMP_PCT, ROUGH_SHARE = 6.0, 0.1
 USUAL_PACES = 0.2, 5.0  # a bin's own profile is not further off; a stranger's may be
 HARDLY_WORSE = 0.002
-BRIM_H = 12.0, 24.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,8 @@ class Accumulation:
     def _brim(self, examples: Examples) -> Brim:
         """The brim by which risks told of the examples by own rates come true best; sensors that tell steps have none.
 
-        Up to a day ahead, since later windows are left alone where little came.
+        Up to a day ahead, since later windows are left alone where little came. Own rates are told more simply here
+        than by `prospects`: the level is taken for known, and four weeks for heard.
         """
         f = examples.features
         good = (f.column("bin") >= 0) & ~examples.in_steps & (f.level < FULL_PCT)

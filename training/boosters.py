@@ -51,12 +51,12 @@ class ThresholdBoosters:
         }  # fmt: skip
         names = list(examples.features.names)
         thresholds = thresholds_of(examples.features.level)
-        # Binned once; each takes a copy of its rows, as boosters trained at the same time must not share a dataset.
-        binned = lgb.Dataset(
-            examples.features.matrix, np.zeros(len(examples.rise)), feature_name=names, params=chosen
-        ).construct()
         below = np.clip(examples.rise + examples.features.level, 0, 100)[:, None] <= thresholds
         real = _real(thresholds)
+        # Binned once; each takes a copy of its rows, as boosters trained at the same time must not share a dataset.
+        binned = lgb.Dataset(examples.features.matrix, np.zeros(len(below)), feature_name=names, params=chosen)
+        if len(below):
+            binned.construct()
 
         def fit_one(k: int) -> tuple[lgb.Booster | None, float]:
             rows = np.flatnonzero(real[:, k])

@@ -13,6 +13,7 @@ from data.tables import FULL_PCT
 from training.lookup import Names, places
 
 BRIMS_PCT = np.arange(85.0, FULL_PCT + 0.25, 0.5)
+BRIM_H = 12.0, 24.0  # how far ahead lie the windows that it is learned of
 TELLING = 0.05  # who is told full with less, from the lowest brim on, tells nothing of where it lies
 PRIOR_WEEKS = 20.0  # of a bin each
 SAME = 0.002

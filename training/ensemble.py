@@ -64,9 +64,9 @@ class Ensemble:
         return cls(boosters, networks, QuantileNetworks.fit(lesson, BRIEF_STEPS, *how), analogs, weights)
 
     def weighed(self, late: Examples) -> tuple[Ensemble, np.ndarray]:
-        """With the weights, in tenths, that do best on `late` examples (k): the least CRPS, every bin the same.
+        """With the weights that do best on `late` examples (k,), and what it then tells of them, (k, 13) percent.
 
-        And (k, 13) percent, what it then tells of them.
+        Weights in tenths, by the least CRPS, every bin the same.
 
         The CRPS of a linear pool is quadratic in its weights: the members' mean distance from the truth, less half of
         that from each other. A stream's is drawn toward that of all by PRIOR_WEEKS weeks of a bin. Of weights that do

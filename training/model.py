@@ -35,7 +35,7 @@ from training.situations import Situations
 OWN_EVIDENCE_H = 7 * 24.0
 BACK_H = 24.0  # a bin heard again for less, after weeks of silence, has a profile, but no pace
 BLOCK_DAYS = 28
-MOST_HELD_BACK = 60_000  # rows
+MOST_HELD_BACK = 60_000  # rows that teach weights and recalibration
 NO_WEATHER = "no weather forecast is known for the hours ahead, which are taken to be as usual"
 TOLD_EMPTIED, PROBABLE = 0.1, 0.5  # from here on reasons say that a bin was possibly, or probably, emptied meanwhile
 

@@ -11,6 +11,7 @@ import pandas as pd
 from data.history import History
 from data.sequences import HOUR_US, Archive
 from data.tables import FULL_PCT
+from training.brim import BRIM_H
 from training.calendar import Clock, holiday_days
 from training.departures import Departures, departures
 from training.examples import Asks, situations_of
@@ -85,10 +86,19 @@ class Prospects:
         near = monotone(self.no_round)
         still = monotone(with_ends(go_on(near, self.gained, self.belief, self.stream, resistance)))
         own = with_ends(by_own_rates(near, self.gained, self.stream, resistance))
-        brimming = p_full(own, resistance.gathered(self.brim, self.stream)[:, None])
-        still = monotone(self._full(still, with_ends(near), brimming))
+        still = monotone(self._full(still, with_ends(near), self._brimming(own, resistance)))
         anew = monotone(with_ends(resistance.level(self.refilled, self.stream)))
         return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
+
+    def _brimming(self, own: np.ndarray, resistance: Resistance) -> np.ndarray:
+        """(n, H) probability of having reached the brim by `own` rates (n, H, 19) points; 0 where there is none.
+
+        It is lowered to where it lies over the hours ahead of which it was learned: a bin that is told not to be full
+        now is not.
+        """
+        lowered = (FULL_PCT - self.brim)[:, None] * np.clip(HORIZONS_H / BRIM_H[0], 0, 1)
+        reached = p_full(own, resistance.gathered(FULL_PCT - lowered, self.stream))
+        return np.where(lowered > 0, reached, 0.0)
 
     def _full(self, still: np.ndarray, near: np.ndarray, brimming: np.ndarray) -> np.ndarray:
         """(n, H, 19) `still` (n, H, 19), as often full as both tell that know of leaps to the rim, where that is more.
@@ -116,12 +126,18 @@ class Prospects:
 
 
 def _reaching(quantiles: np.ndarray, full: np.ndarray) -> np.ndarray:
-    """(k, 19) `quantiles` (k, 19), raised so that they cross FULL_PCT where no more than `full` (k,) is left above."""
-    row, right = np.arange(len(full)), np.searchsorted(LEVELS, 1 - full)
-    before, part = quantiles[row, right - 1], np.diff(LEVELS)[right - 1]
-    crossing = before + (FULL_PCT - before) * part / np.maximum(1 - full - LEVELS[right - 1], SURE)
-    least = np.clip(crossing, FULL_PCT, RIM_PCT)[:, None]
-    return np.where(np.arange(len(LEVELS)) >= right[:, None], np.maximum(quantiles, least), quantiles)
+    """(k, 19) `quantiles` (k, 19), raised where they tell FULL_PCT or more with less than `full` (k,), within 0-1.
+
+    Between two levels quantiles are straight, so the one below the level sought is raised too, as far as it must be
+    for the one above to stay within RIM_PCT.
+    """
+    out, row, right = quantiles.copy(), np.arange(len(full)), np.searchsorted(LEVELS, 1 - full)
+    share = (1 - full - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
+    least = (FULL_PCT - RIM_PCT * share) / np.maximum(1 - share, SURE)
+    before = np.minimum(np.maximum(out[row, right - 1], least), FULL_PCT)
+    out[row, right - 1] = np.maximum(out[row, right - 1], before)
+    crossing = np.clip(before + (FULL_PCT - before) / np.maximum(share, SURE), FULL_PCT, RIM_PCT)[:, None]
+    return np.where(np.arange(len(LEVELS)) >= right[:, None], np.maximum(out, crossing), out)
 
 
 @dataclass(frozen=True)

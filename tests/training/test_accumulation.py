@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from data.history import History
 from data.readings import Readings
-from data.sequences import microsecond
+from data.sequences import HOUR_US, microsecond
 from training.accumulation import ENOUGH, REACH_PCT, Accumulation
+from training.brim import Brim
 from training.curriculum import plan
-from training.examples import spans
+from training.examples import Examples, spans
+from training.features import Features
 from training.grid import MIDDLE, NEAR_H
 from training.model import FillModel
 from training.paces import PRIOR_PCT
@@ -116,9 +118,38 @@ def test_boosters_are_not_asked_of_strangers_slower_or_faster_than_all_they_saw(
     np.testing.assert_allclose(foreign, usual / 2)
 
 
+@pytest.mark.parametrize(
+    ("leaps_from", "in_steps", "brim"), [(90.0, False, 90.0), (95.0, False, 95.0), (90.0, True, 95.0)]
+)
+def test_the_brim_is_where_windows_say_that_sensors_leap_from(leaps_from: float, in_steps: bool, brim: float) -> None:
+    rng, k = np.random.default_rng(4), 6000
+    model = Accumulation.default()
+    level, hope = rng.uniform(50, 94, k), rng.uniform(5, 40, k)
+    variance = model.noise * hope + (model.doubt * hope) ** 2
+    true = level + rng.gamma(hope**2 / variance, variance / hope)
+    told = {name: np.repeat(value, k) for name, value in columns(1.0).items()} | {
+        "bin": np.arange(k) % 10.0, "expected_pct": hope,
+    }  # fmt: skip
+    features = Features(tuple(told), np.column_stack(list(told.values())), level)
+    examples = Examples(
+        features=features,
+        rise=np.where(true >= leaps_from, 100, true) - level,
+        stream=np.full(k, "paper", dtype=object),
+        horizon_h=rng.choice([6.0, 12.0, 24.0, 48.0], k),
+        as_of=np.arange(k) * HOUR_US,
+        bin_ids=(np.arange(k) % 10).astype(str).astype(object),
+        weather=np.zeros((k, 2)),
+        in_steps=np.full(k, in_steps),
+    )
+    examples.rise[examples.horizon_h == 48] = 0.0  # left alone since nothing came: not asked
+    assert model._brim(examples).at(np.array(["paper"], dtype=object))[0] == pytest.approx(brim, abs=1.0)
+
+
 def test_what_a_model_learned_of_accumulation_survives_its_text(tiny_model: FillModel) -> None:
-    again = Accumulation.from_json(tiny_model.accumulation.to_json())
-    assert again.to_json() == tiny_model.accumulation.to_json()
+    learned = replace(tiny_model.accumulation, brim=Brim(("paper",), np.array([95.0, 92.5])))
+    again = Accumulation.from_json(learned.to_json())
+    assert again.to_json() == learned.to_json()
+    assert again.brim.at(np.array(["paper", "glass"], dtype=object)).tolist() == [92.5, 95.0]
 
 
 @given(st.floats(-50, 400))

@@ -122,6 +122,7 @@ def test_forecast_tells_what_lies_there_if_nobody_comes_when_asked_to(
     usual_table, nobody_table = pd.read_parquet(usual), pd.read_parquet(nobody)
     assert list(nobody_table.columns) == list(usual_table.columns)
     assert nobody_table["p_full"].tolist() == pytest.approx(usual_table["p_full_unattended"].tolist(), nan_ok=True)
+    assert nobody_table["q50"].tolist() != pytest.approx(usual_table["q50"].tolist(), nan_ok=True)
 
 
 def test_a_baseline_cannot_tell_what_lies_there_if_nobody_comes(

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from training.brim import BRIM_H
 from training.grid import HORIZONS_H, LEARNED, LEVELS, MEDIAN, NEAR_H, NORMAL, p_full, with_ends
-from training.prospects import Prospects
+from training.prospects import Prospects, _reaching
 from training.resistance import Resistance
 
 BELIEVED = np.ones((1, len(NEAR_H)))
@@ -79,17 +82,27 @@ def test_who_reaches_his_brim_by_own_rates_is_told_full_later() -> None:
     assert (np.diff(leaping) >= 0).all()
 
 
-def test_the_brim_counts_as_far_as_the_ensemble_is_not_believed() -> None:
+def test_the_brim_counts_as_far_as_the_ensemble_is_not_believed_and_not_of_now() -> None:
     # Held at 91%: nothing of what own rates tell lies at 95%, and the ensemble knows no leap either.
     level = np.broadcast_to(91 + 0.5 * NORMAL, (1, len(NEAR_H), len(LEARNED))).copy()
-    hardly = 0.003 * HORIZONS_H[:, None] + 0.001 * NORMAL
+    hardly = 1e-4 * HORIZONS_H[:, None] + 1e-5 * NORMAL
     bin_ = replace(prospects(), near=level, no_round=level, gained=hardly[None], brim=np.array([91.0]))
     unknown, half, known = (
         p_full(replace(bin_, belief=belief * BELIEVED).unattended(Resistance.none()))[0] for belief in (0, 0.5, 1)
     )
-    assert unknown[0] == pytest.approx(0.5, abs=0.02)
-    assert half[0] == pytest.approx(0.25, abs=0.02)
-    assert known[0] < 0.01
-    assert unknown[-1] > 0.9
+    learned = int(np.flatnonzero(BRIM_H[0] == HORIZONS_H)[0])
+    assert unknown[0] < 0.01
+    assert unknown[learned] == pytest.approx(0.5, abs=0.01)
+    assert half[learned] == pytest.approx(0.25, abs=0.03)  # quantiles are made monotone over the horizon
+    assert known[learned] < 0.01
     for told in (unknown, half, known):
         assert (np.diff(told) >= 0).all()
+
+
+@given(st.floats(0.001, 0.98), st.floats(40, 94.5), st.floats(0.1, 30))
+def test_risks_between_two_levels_are_told_as_they_are(full: float, middle: float, width: float) -> None:
+    quantiles = with_ends(np.sort(middle + width * NORMAL))[None]
+    raised = _reaching(quantiles, np.array([full]))
+    assert (np.diff(raised) >= 0).all()
+    assert (raised >= quantiles).all()
+    assert p_full(raised)[0] == pytest.approx(max(full, p_full(quantiles)[0]), abs=1e-3)

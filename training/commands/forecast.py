@@ -53,7 +53,7 @@ def forecast(
     check_model(model)
     if unattended and model.startswith(BASELINE):
         raise typer.BadParameter(
-            "A baseline has one answer only. Name a trained model, or leave it out.", param_hint=UNATTENDED
+            "A baseline has one answer only. Name a trained model, or leave --unattended out.", param_hint=UNATTENDED
         )
     asked = read_windows(windows, timezone=timezone)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
