@@ -66,10 +66,10 @@ def inverse(below: np.ndarray, points: np.ndarray) -> np.ndarray:
     return out
 
 
-def p_full(quantiles: np.ndarray, full: np.ndarray | float = FULL_PCT) -> np.ndarray:
-    """(...) probability of at least `full`, which broadcasts to (...), by quantiles (..., 19) at LEVELS."""
+def p_full(quantiles: np.ndarray, full_pct: np.ndarray | float = FULL_PCT) -> np.ndarray:
+    """(...) probability of at least `full_pct`, which broadcasts to (...), by quantiles (..., 19) at LEVELS."""
     rows = quantiles.reshape(-1, len(LEVELS))
-    below = reached(rows, LEVELS, np.broadcast_to(full, quantiles.shape[:-1]).ravel())
+    below = reached(rows, LEVELS, np.broadcast_to(full_pct, quantiles.shape[:-1]).ravel())
     return np.where(np.isnan(below), 0.0, 1 - below).reshape(quantiles.shape[:-1])
 
 

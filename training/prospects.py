@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 LEAST_NOISE_PCT = 0.5  # of a level, however calm the sensor seems
 UNLIKELY = 0.005  # what is less probable is left out
 HARDLY = 0.1  # who is believed less need not be asked twice
-RIM_PCT = 100.0
+HIGHEST_PCT = 100.0  # that a reading tells
 HARDLY_EVER = 1e-6  # stands for a risk of 0, which no weight could raise
 
 
@@ -86,7 +86,7 @@ class Prospects:
         near = monotone(self.no_round)
         still = monotone(with_ends(go_on(near, self.gained, self.belief, self.stream, resistance)))
         own = with_ends(by_own_rates(near, self.gained, self.stream, resistance))
-        still = monotone(self._full(still, with_ends(near), self._brimming(own, resistance)))
+        still = monotone(self._as_often_full(still, with_ends(near), self._brimming(own, resistance)))
         anew = monotone(with_ends(resistance.level(self.refilled, self.stream)))
         return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
 
@@ -100,7 +100,7 @@ class Prospects:
         reached = p_full(own, resistance.gathered(FULL_PCT - lowered, self.stream))
         return np.where(lowered > 0, reached, 0.0)
 
-    def _full(self, still: np.ndarray, near: np.ndarray, brimming: np.ndarray) -> np.ndarray:
+    def _as_often_full(self, still: np.ndarray, near: np.ndarray, brimming: np.ndarray) -> np.ndarray:
         """(n, H, 19) `still` (n, H, 19), as often full as both tell that know of leaps to the rim, where that is more.
 
         As far as the ensemble is trusted bins are full no less often than it tells by `near` (n, 16, 19): who is left
@@ -129,14 +129,14 @@ def _reaching(quantiles: np.ndarray, full: np.ndarray) -> np.ndarray:
     """(k, 19) `quantiles` (k, 19), raised where they tell FULL_PCT or more with less than `full` (k,), within 0-1.
 
     Between two levels quantiles are straight, so the one below the level sought is raised too, as far as it must be
-    for the one above to stay within RIM_PCT.
+    for the one above to stay within HIGHEST_PCT.
     """
     out, row, right = quantiles.copy(), np.arange(len(full)), np.searchsorted(LEVELS, 1 - full)
     share = (1 - full - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
-    least = (FULL_PCT - RIM_PCT * share) / np.maximum(1 - share, SURE)
+    least = (FULL_PCT - HIGHEST_PCT * share) / np.maximum(1 - share, SURE)
     before = np.minimum(np.maximum(out[row, right - 1], least), FULL_PCT)
     out[row, right - 1] = np.maximum(out[row, right - 1], before)
-    crossing = np.clip(before + (FULL_PCT - before) / np.maximum(share, SURE), FULL_PCT, RIM_PCT)[:, None]
+    crossing = np.clip(before + (FULL_PCT - before) / np.maximum(share, SURE), FULL_PCT, HIGHEST_PCT)[:, None]
     return np.where(np.arange(len(LEVELS)) >= right[:, None], np.maximum(out, crossing), out)
 
 

@@ -15,8 +15,6 @@ EXAMPLE = example(
     "brimcast training forecast --readings readings.parquet --windows windows.parquet --out forecasts.parquet"
 )
 
-UNATTENDED = "--unattended"
-
 
 def forecast(
     readings: ReadingsAt,
@@ -31,7 +29,7 @@ def forecast(
     unattended: Annotated[
         bool,
         typer.Option(
-            UNATTENDED,
+            "--unattended",
             help="What lies there if nobody comes, for a truth that knows every emptying; else of windows in which "
             "readings show none.",
         ),
@@ -53,7 +51,8 @@ def forecast(
     check_model(model)
     if unattended and model.startswith(BASELINE):
         raise typer.BadParameter(
-            "A baseline has one answer only. Name a trained model, or leave --unattended out.", param_hint=UNATTENDED
+            "A baseline has one answer only. Name a trained model, or leave --unattended out.",
+            param_hint="--unattended",
         )
     asked = read_windows(windows, timezone=timezone)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
