@@ -129,14 +129,15 @@ def _reaching(quantiles: np.ndarray, full: np.ndarray) -> np.ndarray:
     """(k, 19) `quantiles` (k, 19), raised where they tell FULL_PCT or more with less than `full` (k,), within 0-1.
 
     Between two levels quantiles are straight, so the one below the level sought is raised too, as far as it must be
-    for the one above to stay within HIGHEST_PCT.
+    for the one above to stay within HIGHEST_PCT, or where it lies if that is higher.
     """
     out, row, right = quantiles.copy(), np.arange(len(full)), np.searchsorted(LEVELS, 1 - full)
     share = (1 - full - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
-    least = (FULL_PCT - HIGHEST_PCT * share) / np.maximum(1 - share, SURE)
+    highest = np.maximum(out[row, right], HIGHEST_PCT)
+    least = (FULL_PCT - highest * share) / np.maximum(1 - share, SURE)
     before = np.minimum(np.maximum(out[row, right - 1], least), FULL_PCT)
     out[row, right - 1] = np.maximum(out[row, right - 1], before)
-    crossing = np.clip(before + (FULL_PCT - before) / np.maximum(share, SURE), FULL_PCT, HIGHEST_PCT)[:, None]
+    crossing = np.clip(before + (FULL_PCT - before) / np.maximum(share, SURE), FULL_PCT, highest)[:, None]
     return np.where(np.arange(len(LEVELS)) >= right[:, None], np.maximum(out, crossing), out)
 
 
