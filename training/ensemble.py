@@ -17,7 +17,6 @@ from training.grid import LEARNED, pooled
 from training.networks import QuantileNetworks
 from training.settings import ModelSettings
 
-FEWEST_STEPS = 200
 BRIEF_STEPS = 120
 PARTS = 10
 EVEN = (0.4, 0.4, 0.0, 0.2)
@@ -59,9 +58,9 @@ class Ensemble:
             examples, settings.booster_parameters, settings.trees, settings.threads, settings.seed, progress
         )
         lesson = Lesson.of(examples, settings.dropout)
-        steps = max(FEWEST_STEPS, settings.epochs * (len(examples.rise) // BATCH))
-        networks = QuantileNetworks.fit(lesson, steps, *how)
-        return cls(boosters, networks, QuantileNetworks.fit(lesson, BRIEF_STEPS, *how), analogs, weights)
+        steps = max(settings.fewest_steps, settings.epochs * (len(examples.rise) // BATCH))
+        networks, brief = (QuantileNetworks.fit(lesson, many, *how) for many in (steps, min(steps, BRIEF_STEPS)))
+        return cls(boosters, networks, brief, analogs, weights)
 
     def weighed(self, late: Examples) -> tuple[Ensemble, np.ndarray]:
         """With the weights that do best on `late` examples (k,), and what it then tells of them, (k, 13) percent.

@@ -23,7 +23,9 @@ from training.model import FillModel
 from training.registry import enter
 from training.settings import ModelSettings
 
-TINY = {"examples": 4_000, "networks": 1, "trees": 8, "learning_rate": 0.3, "threads": 1}
+QUICK = {"networks": 1, "epochs": 1, "fewest_steps": 40, "threads": 1}
+TINY = {"examples": 4_000, "trees": 8, "learning_rate": 0.3, **QUICK}
+SMALL = {"examples": 3_000, "trees": 20, "leaf_examples": 20, **QUICK}
 """How tests fit: in seconds, for nothing but shape."""
 
 tracking.set_environment()  # tests import MLflow themselves
@@ -51,16 +53,14 @@ def candidate(small_history: History, split: pd.Timestamp) -> Candidate:
 @pytest.fixture(scope="session")
 def tiny_model(small_history: History, split: pd.Timestamp) -> FillModel:
     """A model fitted on the small city before `split`, in about a second."""
-    how = ModelSettings(
-        examples=3_000, networks=1, trees=20, learning_rate=0.2, leaf_examples=20, threads=1, country="CZ"
-    )
+    how = ModelSettings(**SMALL, learning_rate=0.2, country="CZ")
     return FillModel.fit(small_history, until=split, settings=how)
 
 
 @pytest.fixture(scope="session")
 def rehearsed(small_history: History) -> Candidate:
     """A small fit on all of the small city, which its rehearsal was scored for."""
-    how = ModelSettings(examples=3_000, networks=1, trees=20, leaf_examples=20, threads=1)
+    how = ModelSettings(**SMALL)
     return fit_candidate(small_history, "small-city/readings.parquet", against=(), settings=how)
 
 

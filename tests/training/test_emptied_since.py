@@ -8,6 +8,7 @@ from data.emptyings import Emptyings
 from data.history import History
 from data.readings import Readings
 from data.sequences import Archive, microsecond
+from tests.training.conftest import QUICK
 from training.calendar import WEEK_H, Clock
 from training.emptied_since import EmptiedSince
 from training.model import FillModel
@@ -90,7 +91,7 @@ def test_too_few_emptyings_teach_nothing() -> None:
 
 def test_if_nobody_comes_from_now_on_counts_who_has_probably_come() -> None:
     end = MONDAY + pd.Timedelta(days=30)
-    how = ModelSettings(examples=2_000, networks=1, trees=10, leaf_examples=20, threads=1)
+    how = ModelSettings(examples=2_000, trees=10, leaf_examples=20, **QUICK)
     model = FillModel.fit(history_at(end), until=end, settings=how)
     day = MONDAY + pd.Timedelta(days=33)
     heard, asked = day + pd.Timedelta(hours=9), day + pd.Timedelta(hours=9.9)

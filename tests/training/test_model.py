@@ -18,6 +18,7 @@ from data.errors import InputError
 from data.history import History
 from data.readings import Readings
 from data.simulation import Simulation
+from tests.training.conftest import QUICK
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEVELS
 from training.model import FillModel
@@ -207,20 +208,20 @@ def test_shuffled_and_repeated_rows_change_nothing(
 def test_shuffled_rows_change_no_fit(small_history: History, split: pd.Timestamp) -> None:
     frame = small_history.readings.frame.sample(frac=1, random_state=1)
     shuffled = History.of(Readings.checked(frame), None, small_history.bins)
-    how = ModelSettings(examples=500, networks=1, trees=2, threads=1)
+    how = ModelSettings(examples=500, trees=2, **QUICK)
     one, other = (FillModel.fit(h, until=split, settings=how) for h in (small_history, shuffled))
     assert_same(one.forecast(small_history, split), other.forecast(small_history, split))
     assert one.card == other.card
 
 
 def test_another_seed_gives_another_model(tiny_model: FillModel, small_history: History, split: pd.Timestamp) -> None:
-    how = ModelSettings(examples=500, networks=1, trees=2, threads=1)
+    how = ModelSettings(examples=500, trees=2, **QUICK)
     one, other = (FillModel.fit(small_history, until=split, settings=how, seed=s) for s in (0, 1))
     assert not np.array_equal(one.forecast(small_history, split).values, other.forecast(small_history, split).values)
 
 
 def test_what_was_heard_after_until_teaches_nothing(small_history: History, split: pd.Timestamp) -> None:
-    how = ModelSettings(examples=500, networks=1, trees=2, threads=1)
+    how = ModelSettings(examples=500, trees=2, **QUICK)
     frame = small_history.readings.frame
     past = History.of(Readings.checked(frame[frame["received_at"] <= split]), None, small_history.bins)
     one, other = (FillModel.fit(h, until=split, settings=how) for h in (small_history, past))

@@ -16,7 +16,7 @@ from data.history import History
 from data.readings import Readings
 from data.settings import Settings
 from data.store import Store
-from tests.training.conftest import TINY
+from tests.training.conftest import SMALL, TINY
 from training import tracking
 from training.candidate import Candidate
 from training.model import FillModel
@@ -41,7 +41,7 @@ def scrambled(candidate: Candidate, small_history: History, split: pd.Timestamp)
     frame = small_history.readings.frame
     fills = np.random.default_rng(0).permutation(frame["fill_pct"].to_numpy())
     wrong = History(Readings(frame.assign(fill_pct=fills)), small_history.emptyings, small_history.bins)
-    how = ModelSettings(examples=3_000, networks=1, trees=20, leaf_examples=20, threads=1)
+    how = ModelSettings(**SMALL)
     return replace(candidate, model=FillModel.fit(wrong, until=split, settings=how))
 
 

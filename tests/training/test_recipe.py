@@ -21,7 +21,7 @@ from training import tracking
 from training.recipe import Recipe, Sources, keep, recipe_of
 from training.settings import ModelSettings
 
-QUICK = {"examples": 3_000, "networks": 1, "trees": 5, "leaf_examples": 20}
+QUICK = {"examples": 3_000, "networks": 1, "epochs": 1, "fewest_steps": 40, "trees": 5, "leaf_examples": 20}
 WHO = {"name": "brimcast", "until": None, "evaluate": False, "against": ("rate-28d",), "seed": 3, "settings": QUICK}
 
 

@@ -11,7 +11,7 @@ import pytest
 from data.errors import InputError
 from data.history import History
 from data.settings import Settings
-from tests.training.conftest import Runner
+from tests.training.conftest import QUICK, Runner
 from training.folds import Fold, rolling_folds
 from training.search import Trial
 from training.settings import ModelSettings, read_model_settings
@@ -62,7 +62,7 @@ def test_shares_are_one_for_the_yardstick_itself(course: tuple[Fold, ...]) -> No
 
 def test_a_fitted_model_is_scored_on_the_folds_own_windows(small_history: History, course: tuple[Fold, ...]) -> None:
     fold = course[-1]
-    rows = fold.rows(small_history, ModelSettings(examples=1000, trees=5, networks=1, threads=1), 0)
+    rows = fold.rows(small_history, ModelSettings(examples=1000, trees=5, **QUICK), 0)
     pd.testing.assert_frame_equal(rows[["bin_id", "as_of", "at", "y"]], fold.windows[["bin_id", "as_of", "at", "y"]])
     assert 0.3 < fold.shares(rows).mean() < 3
 

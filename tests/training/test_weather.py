@@ -12,6 +12,7 @@ import pytest
 from data.history import History
 from data.sequences import HOUR_US, microsecond
 from data.weather import Weather
+from tests.training.conftest import SMALL
 from training.calendar import WEEK_H, Clock
 from training.departures import departures
 from training.elasticities import Elasticities
@@ -23,7 +24,7 @@ from training.profiles import Accumulated
 from training.settings import ModelSettings
 
 START = pd.Timestamp("2025-03-01", tz="UTC").as_unit("us")
-HOW = ModelSettings(examples=3_000, networks=1, trees=20, leaf_examples=20, threads=1, country="CZ")
+HOW = ModelSettings(**SMALL, country="CZ")
 
 
 @pytest.fixture(scope="module")
