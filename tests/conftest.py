@@ -18,6 +18,10 @@ from data.simulation import CitySettings, Simulation, simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = ROOT.parent / "shared" / "data"
+# How tests fit: in seconds, for nothing but shape.
+QUICK = {"networks": 1, "epochs": 1, "fewest_steps": 40, "threads": 1}
+TINY = {"examples": 4_000, "trees": 8, "learning_rate": 0.3, **QUICK}
+SMALL = {"examples": 3_000, "trees": 20, "leaf_examples": 20, **QUICK}
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0", "::ffff:127.")
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from training.examples import Examples
 from training.features import Features
 from training.grid import inverse
+from training.threads import beside_each_other
 
 RISES_PCT = np.array(
     [-20, -10, -5, -2.5, -1, -0.5, 0.5, 1, 1.5, 2.5, 3.5, 5, 7, 9, 12, 15, 19, 24, 30, 38, 48, 60, 75], dtype=float
@@ -69,11 +69,10 @@ class ThresholdBoosters:
 
         boosters: list[lgb.Booster | None] = []
         shares: list[float] = []
-        with ThreadPoolExecutor(max_workers=threads) as pool:
-            for k, (booster, share) in enumerate(pool.map(fit_one, range(THRESHOLDS))):
-                boosters.append(booster)
-                shares.append(share)
-                progress(f"booster {k + 1} of {THRESHOLDS}, {trees} trees")
+        for k, (booster, share) in enumerate(beside_each_other(fit_one, range(THRESHOLDS), threads)):
+            boosters.append(booster)
+            shares.append(share)
+            progress(f"booster {k + 1} of {THRESHOLDS}, {trees} trees")
         return cls(tuple(boosters), tuple(shares))
 
     def predict(self, features: Features) -> np.ndarray:

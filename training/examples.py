@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,9 +24,11 @@ from training.profiles import Accumulated
 from training.resistance import Resistance, standing
 from training.seasons import Seasons
 from training.situations import Situations, describe
+from training.threads import beside_each_other
 
 LONGEST_SPAN_H = 72.0
 READINGS_AT_ONCE = 2_000_000
+WORTH_A_THREAD = 100_000  # readings
 FEWEST = 200
 PASSES = 3
 
@@ -67,11 +68,13 @@ class Asks:
         return Clock.over(self.timezones, start, int(self.as_of.max()) + int(ahead_h * HOUR_US))
 
 
-def chunks(archive: Archive, asks: Asks) -> list[slice]:
-    """Slices of the asks that each read at most some millions of readings."""
+def chunks(archive: Archive, asks: Asks, fewest: int = 1) -> list[slice]:
+    """Slices of the asks that each read about as many readings, millions at most; where they are many, `fewest`."""
     if not len(asks):
         return []
-    load = np.cumsum(archive.counts(asks.bin_ids, asks.as_of, RECENT_DAYS) + 1) // READINGS_AT_ONCE
+    read = np.cumsum(archive.counts(asks.bin_ids, asks.as_of, RECENT_DAYS) + 1)
+    at_once = int(np.clip(-(-read[-1] // fewest), WORTH_A_THREAD, READINGS_AT_ONCE))
+    load = (read - 1) // at_once
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(load)) + 1, [len(asks)]])
     return [slice(int(a), int(b)) for a, b in pairwise(cuts.tolist())]
 
@@ -206,12 +209,11 @@ def learn_examples(
     told: list[Features] = []
     skies: list[np.ndarray] = []
     in_steps: list[np.ndarray] = []
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        for part, (features, sky, steps) in zip(parts, pool.map(described, parts), strict=True):
-            told.append(features)
-            skies.append(sky)
-            in_steps.append(steps)
-            progress(f"features of {part.stop:,} of {len(asks):,} situations")
+    for part, (features, sky, steps) in zip(parts, beside_each_other(described, parts, threads), strict=True):
+        told.append(features)
+        skies.append(sky)
+        in_steps.append(steps)
+        progress(f"features of {part.stop:,} of {len(asks):,} situations")
     features = Features(told[0].names, np.vstack([f.matrix for f in told]), np.concatenate([f.level for f in told]))
     known = ~np.isnan(features.level)
     examples = Examples(

@@ -31,6 +31,7 @@ from training.prospects import prospects
 from training.recalibration import Recalibration
 from training.settings import ModelSettings
 from training.situations import Situations
+from training.threads import beside_each_other, openmp_threads
 
 OWN_EVIDENCE_H = 7 * 24.0
 BACK_H = 24.0  # a bin heard again for less, after weeks of silence, has a profile, but no pace
@@ -190,9 +191,12 @@ class FillModel:
             return FillForecast(
                 ids, nothing, HORIZONS_H, LEVELS, empty, empty, ids, (), nothing, full, full, full, self.version
             )
-        return FillForecast.joined(
-            [self._part(history, archive, asks.take(p), full[p], named[p]) for p in chunks(archive, asks)]
-        )
+
+        def part(rows: slice) -> FillForecast:
+            return self._part(history, archive, asks.take(rows), full[rows], named[rows])
+
+        threads = openmp_threads()
+        return FillForecast.joined(list(beside_each_other(part, chunks(archive, asks, threads), threads)))
 
     def _part(
         self, history: History, archive: Archive, asks: Asks, full_pct: np.ndarray, named: np.ndarray

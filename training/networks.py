@@ -1,32 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from training.backpropagation import Lesson, expected_rise, taught
 from training.encoding import Encoding
 from training.features import Features
 from training.network import BLOCK, HALF, HIDDEN, Network, rises
+from training.threads import beside_each_other, one_blas_thread
 
 AT_ONCE = 64 * BLOCK
-
-
-@cache
-def _threads() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """BLAS on one thread: its own threads wait for each other, and beside a busy process it takes twenty times."""
-    controller: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
-    return controller
 
 
 @dataclass(frozen=True)
@@ -47,10 +32,13 @@ class QuantileNetworks:
     ) -> QuantileNetworks:
         """Fit `count` networks, `threads` at a time and each on one thread: the result depends on the seed alone."""
         networks: list[Network] = []
-        with _one_thread(), ThreadPoolExecutor(max_workers=threads) as pool:
-            for network in pool.map(lambda k: taught(lesson, steps, np.random.default_rng([seed, k])), range(count)):
-                networks.append(network)
-                progress(f"network {len(networks)} of {count}, {steps:,} steps")
+
+        def teach(k: int) -> Network:
+            return taught(lesson, steps, np.random.default_rng([seed, k]))
+
+        for network in beside_each_other(teach, range(count), threads):
+            networks.append(network)
+            progress(f"network {len(networks)} of {count}, {steps:,} steps")
         return cls(lesson.encoding, tuple(networks))
 
     def predict(self, features: Features) -> np.ndarray:
@@ -60,7 +48,7 @@ class QuantileNetworks:
         for start in range(0, len(out), AT_ONCE):  # bounds the memory in between
             part = slice(start, start + AT_ONCE)
             inputs = self.encoding(features.matrix[part])
-            with _one_thread():
+            with one_blas_thread():
                 for network in self.networks:
                     out[part] += rises(network.outputs(inputs), expected[part])
         return out / max(len(self.networks), 1) + features.level[:, None]

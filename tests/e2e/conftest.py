@@ -27,6 +27,7 @@ from data.store import Store
 from serving.champion import fetch
 from serving.demo import beginning
 from serving.server import Server
+from tests.conftest import TINY
 
 BINS, DAYS = 12, 45
 LOOKS_EVERY_S = 2.0
@@ -63,7 +64,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
     settings = settings_of(home)
     with Store(settings.store) as store:
         store.put(history.readings, bins=history.bins)
-    quick = ModelSettings(examples=3000, trees=10, learning_rate=0.3, threads=1)
+    quick = ModelSettings(**TINY)
     candidate = fit_candidate(history, readings, evaluate=False, settings=quick)
     first = log(candidate, NAME, settings)
     enter(first, settings)

@@ -17,6 +17,7 @@ from data.settings import Settings
 from serving.champion import fetch
 from serving.demo import beginning
 from serving.server import Server
+from tests.conftest import TINY
 from training.candidate import fit_candidate
 from training.inputs import read_history
 from training.registry import NAME, enter
@@ -45,7 +46,7 @@ def test_from_csv_to_the_due_list_over_http(tmp_path: Path) -> None:
     load = ["-m", "data", "load", "--readings", readings, "--bins", bins, "--store", settings.store]
     subprocess.run([sys.executable, *load], cwd=ROOT, env=environment, check=True)
     history: History = read_history(readings, bins).history
-    quick = ModelSettings(examples=5000, networks=1, trees=15, learning_rate=0.3, threads=1)
+    quick = ModelSettings(**TINY)
     candidate = fit_candidate(history, readings, evaluate=False, settings=quick)
     enter(log(candidate, NAME, settings), settings)
     fetch(settings)

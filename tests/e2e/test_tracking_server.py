@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -17,6 +18,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from data.simulation import Simulation
+from tests.conftest import TINY
 from tests.e2e.conftest import Postgres
 from training.commands import main
 
@@ -95,7 +97,7 @@ def test_fit_promote_and_load_go_through_a_server_that_asks_for_a_password(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     files = ["--readings", small_city_folder / "readings.parquet", "--bins", small_city_folder / "bins.csv"]
-    (tmp_path / "settings.json").write_text('{"examples": 3000, "trees": 8, "networks": 1, "threads": 1}')
+    (tmp_path / "settings.json").write_text(json.dumps(TINY))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not-" + server.password)

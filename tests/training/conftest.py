@@ -15,6 +15,7 @@ import pytest
 from data.history import History
 from data.settings import Settings
 from data.simulation import Simulation
+from tests.conftest import SMALL, TINY
 from training import tracking
 from training.candidate import Candidate, fit_candidate
 from training.commands import main
@@ -22,11 +23,6 @@ from training.inputs import read_history
 from training.model import FillModel
 from training.registry import enter
 from training.settings import ModelSettings
-
-QUICK = {"networks": 1, "epochs": 1, "fewest_steps": 40, "threads": 1}
-TINY = {"examples": 4_000, "trees": 8, "learning_rate": 0.3, **QUICK}
-SMALL = {"examples": 3_000, "trees": 20, "leaf_examples": 20, **QUICK}
-"""How tests fit: in seconds, for nothing but shape."""
 
 tracking.set_environment()  # tests import MLflow themselves
 

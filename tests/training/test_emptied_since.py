@@ -8,7 +8,7 @@ from data.emptyings import Emptyings
 from data.history import History
 from data.readings import Readings
 from data.sequences import Archive, microsecond
-from tests.training.conftest import QUICK
+from tests.conftest import QUICK
 from training.calendar import WEEK_H, Clock
 from training.emptied_since import EmptiedSince
 from training.model import FillModel

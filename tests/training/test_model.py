@@ -18,7 +18,7 @@ from data.errors import InputError
 from data.history import History
 from data.readings import Readings
 from data.simulation import Simulation
-from tests.training.conftest import QUICK
+from tests.conftest import QUICK
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEVELS
 from training.model import FillModel

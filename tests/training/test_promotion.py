@@ -16,7 +16,7 @@ from data.history import History
 from data.readings import Readings
 from data.settings import Settings
 from data.store import Store
-from tests.training.conftest import SMALL, TINY
+from tests.conftest import SMALL, TINY
 from training import tracking
 from training.candidate import Candidate
 from training.model import FillModel

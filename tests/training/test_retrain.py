@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from data.settings import Settings
+from tests.conftest import TINY
 from training import tracking
 
 DEPLOY = Path(__file__).resolve().parents[2] / "training" / "deploy"
@@ -68,7 +70,7 @@ def test_a_city_that_changed_gets_a_new_champion(tmp_path: Path, settings: Setti
     brimcast, how = tmp_path / "brimcast", tmp_path / "how.json"
     brimcast.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from serving.brimcast import main; main()" "$@"\n')
     brimcast.chmod(0o755)
-    how.write_text('{"examples": 3000, "trees": 8, "networks": 1, "threads": 1, "learning_rate": 0.3}')
+    how.write_text(json.dumps(TINY))
     files, changed = changed_city(tmp_path)
     environment = os.environ | {
         "BRIMCAST": str(brimcast), "BRIMCAST_FIT": f"--settings {how}", "PYTHONPATH": str(DEPLOY.parents[1]),

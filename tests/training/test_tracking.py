@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickletools
 import re
 import subprocess
@@ -10,6 +11,7 @@ import mlflow
 import pytest
 
 from data.settings import Settings
+from tests.conftest import QUICK
 from tests.training.conftest import copy_database
 from training import tracking
 from training.baselines import NAMES
@@ -170,7 +172,7 @@ def test_every_search_of_the_readme_finds_what_it_names(
     settings: Settings, small_city_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
-    (tmp_path / "how.json").write_text('{"examples": 1000, "trees": 4, "networks": 1, "threads": 1}')
+    (tmp_path / "how.json").write_text(json.dumps({"examples": 1000, "trees": 4, **QUICK}))
     files = ["--readings", small_city_folder / "readings.parquet", "--bins", small_city_folder / "bins.csv"]
     with pytest.raises(SystemExit) as left:
         main([str(word) for word in ("fit", *files, "--settings", tmp_path / "how.json")])

@@ -11,7 +11,8 @@ import pytest
 from data.errors import InputError
 from data.history import History
 from data.settings import Settings
-from tests.training.conftest import QUICK, Runner
+from tests.conftest import QUICK
+from tests.training.conftest import Runner
 from training.folds import Fold, rolling_folds
 from training.search import Trial
 from training.settings import ModelSettings, read_model_settings

@@ -12,7 +12,7 @@ import pytest
 from data.history import History
 from data.sequences import HOUR_US, microsecond
 from data.weather import Weather
-from tests.training.conftest import SMALL
+from tests.conftest import SMALL
 from training.calendar import WEEK_H, Clock
 from training.departures import departures
 from training.elasticities import Elasticities

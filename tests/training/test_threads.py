@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController
+
+from data.history import History
+from data.sequences import Archive
+from training.examples import Asks, chunks
+from training.model import FillModel
+from training.threads import beside_each_other, openmp_threads
+
+
+def of_libraries(kind: str) -> set[int]:
+    """How many threads the libraries of this kind may take, asked in this thread."""
+    return {library["num_threads"] for library in ThreadpoolController().info() if library["user_api"] == kind}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_come_in_the_order_of_the_parts(threads: int) -> None:
+    assert list(beside_each_other(lambda part: part**2, range(20), threads)) == [k**2 for k in range(20)]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_reaches_who_asked(threads: int) -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(beside_each_other(lambda part: 1 / part, [2, 1, 0], threads))
+
+
+def test_libraries_take_no_threads_of_their_own_while_ours_work() -> None:
+    before = of_libraries("blas"), of_libraries("openmp")
+    inside = list(beside_each_other(lambda _: (of_libraries("blas"), of_libraries("openmp")), range(4), 2))
+    assert inside == [({1}, {1})] * 4
+    assert (of_libraries("blas"), of_libraries("openmp")) == before
+
+
+def test_openmp_takes_as_many_threads_as_it_is_told() -> None:
+    with ThreadpoolController().limit(limits=3, user_api="openmp"):
+        assert openmp_threads() == 3
+
+
+def test_a_forecast_is_the_same_on_any_number_of_threads(
+    tiny_model: FillModel, small_history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_of = small_history.readings.frame["received_at"].max()
+    whole = tiny_model.forecast(small_history, as_of)
+    parts: list[slice] = []
+
+    def noted(archive: Archive, asks: Asks, fewest: int) -> list[slice]:
+        parts.extend(chunks(archive, asks, fewest))
+        return parts
+
+    monkeypatch.setattr("training.examples.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("training.model.chunks", noted)
+    monkeypatch.setattr("training.model.openmp_threads", lambda: 3)
+    beside = tiny_model.forecast(small_history, as_of)
+    assert len(parts) == 3
+    for name in ("bin_ids", "values", "left_alone", "status", "last_reading_at", "full_pct"):
+        np.testing.assert_array_equal(getattr(beside, name), getattr(whole, name))
+    assert beside.reasons == whole.reasons
