@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,7 @@ class Emptyings:
         return cls(EMPTYINGS.validate(full))
 
     @classmethod
+    @cache  # nobody changes a table's frame
     def none(cls) -> Emptyings:
         """No emptyings."""
         return cls.checked(pd.DataFrame({"bin_id": pd.Series(dtype="str"), "emptied_at": pd.Series(dtype="str")}))

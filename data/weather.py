@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ class Weather:
         return cls(WEATHER.validate(full.drop_duplicates(list(TIMES), keep="last").reset_index(drop=True)))
 
     @classmethod
+    @cache  # nobody changes a table's frame
     def none(cls) -> Weather:
         """No weather."""
         return cls.checked(pd.DataFrame({"at": pd.Series(dtype="str")}))
