@@ -68,12 +68,15 @@ class Asks:
         return Clock.over(self.timezones, start, int(self.as_of.max()) + int(ahead_h * HOUR_US))
 
 
-def chunks(archive: Archive, asks: Asks, fewest: int = 1) -> list[slice]:
-    """Slices of the asks that each read about as many readings, millions at most; where they are many, `fewest`."""
+def chunks(archive: Archive, asks: Asks, threads: int = 1) -> list[slice]:
+    """Slices of the asks for so many threads, which together read some millions of readings at most.
+
+    Each reads about as many; few readings are not worth a second thread.
+    """
     if not len(asks):
         return []
     read = np.cumsum(archive.counts(asks.bin_ids, asks.as_of, RECENT_DAYS) + 1)
-    at_once = int(np.clip(-(-read[-1] // fewest), WORTH_A_THREAD, READINGS_AT_ONCE))
+    at_once = max(min(-(-read[-1] // threads), READINGS_AT_ONCE // threads), WORTH_A_THREAD)
     load = (read - 1) // at_once
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(load)) + 1, [len(asks)]])
     return [slice(int(a), int(b)) for a, b in pairwise(cuts.tolist())]

@@ -1,4 +1,4 @@
-"""Our own threads beside each other, and the libraries' kept to one each, so that they do not wait for one another."""
+"""Our own threads beside each other, and the libraries' kept to one each, as they would wait for one another."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def test_a_forecast_is_the_same_on_any_number_of_threads(
     whole = tiny_model.forecast(small_history, as_of)
     parts: list[slice] = []
 
-    def noted(archive: Archive, asks: Asks, fewest: int) -> list[slice]:
-        parts.extend(chunks(archive, asks, fewest))
+    def noted(archive: Archive, asks: Asks, threads: int) -> list[slice]:
+        parts.extend(chunks(archive, asks, threads))
         return parts
 
     monkeypatch.setattr("training.examples.WORTH_A_THREAD", 1)
