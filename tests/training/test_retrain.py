@@ -64,6 +64,7 @@ def test_the_workflow_runs_the_script_with_what_it_needs() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # processes that fit and judge: three minutes beside another test
 def test_a_city_that_changed_gets_a_new_champion(tmp_path: Path, settings: Settings) -> None:
     from tests.training.test_monitor import changed_city
 
