@@ -2,8 +2,9 @@
 
 Fits on what was heard before the test period of ../shared/data, forecasts every window of ../shared/bench, and lets
 ../shared/bench/score.py judge each stream. Below its table: the CRPS as a share of the best peer's, as RESULTS.md tells
-it; what 80% intervals hold in slices of 1,000 windows or more, each window counted once, by the scorer's check (half a
-point of slack, as sensors speak in whole percents) and without slack; and how often bins were full, by tenth of p_full.
+it, and of the same peer as fitted here, with 95% intervals (whole weeks of bins are drawn); what 80% intervals hold in
+slices of 1,000 windows or more, each window counted once, by the scorer's check (half a point of slack, as sensors
+speak in whole percents) and without slack; and how often bins were full, by tenth of p_full.
 Not to be tuned on: held-out months before the test periods are there for that (`brimcast training backtest`).
 """
 
@@ -18,13 +19,15 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pandas as pd
 
 from data.history import History
+from training.baselines import baseline
 from training.evidence import reliability_table
 from training.inputs import read_history
 from training.model import FillModel
-from training.scores import row_scores
+from training.scores import bootstrap_ratio, row_scores
 from training.settings import ModelSettings
 from training.slices import slices_of
 
@@ -43,12 +46,14 @@ def main(place: str = "prague", seed: int = 0) -> None:
     model = FillModel.fit(history, until=pd.Timestamp(until), seed=seed, settings=ModelSettings(country=country))
     windows = pd.read_parquet(SHARED / "bench" / f"{place}_windows.parquet")
     forecasts = model.forecast_windows(history, windows)
+    peer = baseline(PEER).fit(history, pd.Timestamp(until)).forecast_windows(history, windows)
     streams = windows["bin_id"].map(history.bins.unique["stream"]).to_numpy()
     for stream in pd.unique(streams):
         mine = streams == stream
         said = judged(windows[mine], forecasts[mine])
         print(f"\n{place}, {stream}\n{said}\n{shares(said, stream if place == 'prague' else place)}")
         rows = row_scores(windows[mine], forecasts[mine])
+        print(beside(rows, row_scores(windows[mine], peer[mine])))
         print(held(history, windows[mine], forecasts[mine], rows).round(3).to_string(index=False))
         told = reliability_table(rows)
         print(told[told["n"] >= FEWEST].round(3).to_string(index=False), flush=True)
@@ -76,6 +81,16 @@ def shares(said: str, section: str) -> str:
         mine, theirs = (sum(pairs[h][k] for h in some) for k in (0, 1))
         parts.append(f"{name} {mine / theirs:.3f}")
     return f"as a share of {PEER}: {', '.join(parts)}"
+
+
+def beside(rows: pd.DataFrame, peer: pd.DataFrame) -> str:
+    """CRPS by horizon over that of the peer as fitted here, of the same windows, with 95% intervals."""
+    parts = []
+    for h in sorted(rows["horizon_h"].unique()):
+        some = rows["horizon_h"] == h
+        share, low, high = bootstrap_ratio(rows[some], peer[some], np.random.default_rng(0))
+        parts.append(f"{h:.0f} h {share:.3f} ({low:.3f}, {high:.3f})")
+    return f"as a share of {PEER} as fitted here: {', '.join(parts)}"
 
 
 def held(history: History, windows: pd.DataFrame, forecasts: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
