@@ -1,19 +1,33 @@
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController
 
 from data.history import History
 from data.sequences import Archive
+from tests.conftest import ROOT
 from training.examples import Asks, chunks
 from training.model import FillModel
+from training.threads import beside_each_other
+
+TOLD = """
+from threadpoolctl import ThreadpoolController
+import training.model  # loads LightGBM and its OpenMP
 from training.threads import beside_each_other, openmp_threads
 
-
-def of_libraries(kind: str) -> set[int]:
-    """How many threads the libraries of this kind may take, asked in this thread."""
+def of_libraries(kind):
     return {library["num_threads"] for library in ThreadpoolController().info() if library["user_api"] == kind}
+
+def now(_=None):
+    return of_libraries("blas"), of_libraries("openmp")
+
+print(now(), openmp_threads(), list(beside_each_other(now, range(4), 2)), now(), sep="\\n")
+"""
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -28,15 +42,16 @@ def test_an_error_reaches_who_asked(threads: int) -> None:
 
 
 def test_libraries_take_no_threads_of_their_own_while_ours_work() -> None:
-    before = of_libraries("blas"), of_libraries("openmp")
-    inside = list(beside_each_other(lambda _: (of_libraries("blas"), of_libraries("openmp")), range(4), 2))
-    assert inside == [({1}, {1})] * 4
-    assert (of_libraries("blas"), of_libraries("openmp")) == before
-
-
-def test_openmp_takes_as_many_threads_as_it_is_told() -> None:
-    with ThreadpoolController().limit(limits=3, user_api="openmp"):
-        assert openmp_threads() == 3
+    """In a process of its own: this one's libraries were told one thread when they were loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "2"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    before, openmp, inside, after = map(ast.literal_eval, done.stdout.splitlines())
+    assert before == after
+    assert (before[1], openmp) == ({3}, 3)
+    assert all(blas <= {1} and own == {1} for blas, own in inside)  # no BLAS is told of where it is the system's
+    assert len(inside) == 4
 
 
 def test_a_forecast_is_the_same_on_any_number_of_threads(
