@@ -148,9 +148,12 @@ class Spans:
         end_s = start_s + hours * 3600
         pieces = np.maximum(np.ceil(end_s / 3600).astype(np.int64) - first, 1)
         span = np.repeat(np.arange(len(start_s)), pieces)
-        hour = first[span] + np.arange(len(span)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        inside = np.minimum(end_s[span], (hour + 1) * 3600) - np.maximum(start_s[span], hour * 3600)
-        return cls(span, (hour % WEEK_H).astype(np.int64), inside / 3600)
+        hour = np.arange(len(span)) + (first - np.cumsum(pieces) + pieces)[span]
+        begin_s = hour * 3600
+        inside = np.minimum(end_s[span], begin_s + 3600)
+        inside -= np.maximum(start_s[span], begin_s)
+        inside /= 3600
+        return cls(span, hour % WEEK_H, inside)
 
     def allot(self, rise: np.ndarray, shape: np.ndarray) -> np.ndarray:
         """(k,) points of each piece: the `rise` (n,) of a span is shared among its hours as in `shape` (168,)."""
