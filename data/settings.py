@@ -63,21 +63,26 @@ class Settings(BaseSettings):
     @field_validator("country")
     @classmethod
     def _known_country(cls, country: str | None) -> str | None:
-        if not country:
-            return None
-        if len(country) != 2 or not country.isalpha():
-            raise ValueError("expected a two-letter code (ISO 3166), such as CZ")
-        import holidays  # takes its time; only needed where a country is named
-
-        if country.upper() not in holidays.list_supported_countries():
-            raise ValueError("no public holidays are known of it")
-        return country.upper()
+        return known_country(country)
 
     def model_post_init(self, context: Any, /) -> None:
         """Fill in what lies in `home` unless set: the store and MLflow's database."""
         for name, file in (("store", "store.db"), ("tracking_uri", "mlflow.db")):
             if not getattr(self, name):
                 object.__setattr__(self, name, f"sqlite:///{self.home / file}")
+
+
+def known_country(country: str | None) -> str | None:
+    """The ISO 3166 code in capitals, None for an empty one. Raises ValueError where no public holidays are known."""
+    if not country:
+        return None
+    if len(country) != 2 or not country.isalpha():
+        raise ValueError("expected a two-letter code (ISO 3166), such as CZ")
+    import holidays  # takes its time; only needed where a country is named
+
+    if country.upper() not in holidays.list_supported_countries():
+        raise ValueError("no public holidays are known of it")
+    return country.upper()
 
 
 def read_settings(**given: Any) -> Settings:

@@ -135,8 +135,10 @@ def backtest(
     return Backtest(windows, forecasts)
 
 
-def check_start(history: History, start: pd.Timestamp, *, learns: bool) -> None:
-    """Raise InputError, before minutes of fitting, where nothing after `start` can test, or nothing before it teach."""
+def check_start(history: History, start: pd.Timestamp, end: pd.Timestamp | None = None, *, learns: bool) -> None:
+    """Raise InputError, before minutes of fitting, where no window can test, or none before teach."""
+    if end is not None and end <= start:
+        raise InputError(f"--from {start} and --to {end}", expected="an end after its start", remedy="Swap them.")
     span = history.span
     if span is None:
         return

@@ -123,7 +123,11 @@ def fit_candidate(
         say("too short a history to hold back two weeks: no scores")
         return candidate
     say("the same without the last 14 days, to score it on them")
-    rehearsal = FillModel.fit(past, until=start, progress=lambda step: None, **how)
+    try:
+        rehearsal = FillModel.fit(past, until=start, progress=lambda step: None, **how)
+    except InputError as error:
+        say(f"no scores: {error.found}")
+        return candidate
     candidate = replace(candidate, rehearsal=rehearsal)
     return _scored(candidate, rehearsal, past, start, end, "held-back", against, say)
 

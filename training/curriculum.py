@@ -63,6 +63,12 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
         )
     spans_x, resistance, seasons = told_apart(spans_x, rises, rng)
     asks = _draw(history, end, settings, rng)
+    if not len(asks):
+        raise InputError(
+            f"{len(history.readings):,} readings, of no bin for more than {SETTLE_H / 24:.0f} days",
+            expected="some bins with a week of readings or more",
+            remedy="Load more history before training.",
+        )
     blocks = np.linspace(spans_x["measured"].min(), spans_x["measured"].max() + 1, settings.folds + 1)
     block_of_span = np.searchsorted(blocks, spans_x["measured"].to_numpy(), side="right") - 1
     block = np.clip(np.searchsorted(blocks, asks.as_of, side="right") - 1, 0, settings.folds - 1)

@@ -10,6 +10,7 @@ import numpy as np
 
 WIDTH = 360.0
 LETTER, LINE = 5.5, 10.0  # of small words: about the width of a letter, and the height of a line
+NAME_LETTER = 6.2  # the same of names
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,15 @@ def stroke(plane: Plane, start: tuple[float, float], end: tuple[float, float], k
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
     """Words at a place of the drawing (not of the values)."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def name(right: float, y: float, words: str) -> str:
+    """A name that ends at `right` and begins on the drawing: a longer one is cut, and told whole as its tip."""
+    most = int(right / NAME_LETTER)
+    if len(words) <= most:
+        return text(right, y, words, "", "end")
+    cut = words[: most - 1].rstrip() + "…"
+    return f'<text class="" x="{right:.1f}" y="{y:.1f}" text-anchor="end">{escape(cut)}{_tip(words)}</text>'
 
 
 def labels(wanted: Iterable[tuple[float, float, str, str]]) -> list[str]:

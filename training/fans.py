@@ -135,7 +135,7 @@ def fan_of(
     keep = hours <= min(emptied[0] if len(emptied) else np.inf, end_h)
     before = np.flatnonzero(stretch.hours <= begin)
     level = float(stretch.level[before[-1]]) if len(before) else float("nan")
-    # No forecast falls as the horizon grows: one that begins lower did not believe the last reading.
+    # One that begins lower did not believe the last reading.
     level = float(np.nanmin([level, *made["q50"].head(1)])) if len(made) else level
     return Fan(begin, level, hours[keep], made[list(FAN)].to_numpy(float)[keep])
 

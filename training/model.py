@@ -141,7 +141,8 @@ class FillModel:
     def forecast_windows(self, history: History, windows: pd.DataFrame, *, unattended: bool = False) -> pd.DataFrame:
         """The contract's forecasts table for windows (bin_id, as_of, at): a row each, in their order.
 
-        Of windows left alone, or `unattended`: if nobody comes (see `FillForecast.table`).
+        Of windows left alone, or `unattended`: if nobody comes (see `FillForecast.table`). `reasons` say why the
+        status is what it is, and what else there is to know.
         """
         archive = Archive.of(history)
         pair = windows.groupby(["bin_id", "as_of"], sort=False).ngroup().to_numpy()
@@ -155,9 +156,12 @@ class FillModel:
             high = min(low + 20_000, len(first))
             some = self._forecast(history, archive, ids[low:high], as_of[low:high])
             rows = order[np.searchsorted(pair[order], low) : np.searchsorted(pair[order], high)]
-            tables.append(some.take(pair[rows] - low).table(at[rows], unattended=unattended).set_axis(rows))
+            told = some.take(pair[rows] - low).table(at[rows], unattended=unattended).set_axis(rows)
+            why = pd.array(["; ".join(reasons) for reasons in some.reasons], dtype="str")
+            tables.append(told.assign(reasons=why.take(pair[rows] - low)))
         if not tables:
-            return self._forecast(history, archive, ids, as_of).table(at)
+            nothing = self._forecast(history, archive, ids, as_of).table(at)
+            return nothing.assign(reasons=pd.Series(dtype="str"))
         return pd.concat(tables).sort_index().reset_index(drop=True)
 
     def save(self, folder: Path) -> None:

@@ -52,7 +52,8 @@ SHOWN = {
 }  # fmt: skip
 LONGEST = 4900  # characters that MLflow's database keeps of a description
 ALWAYS = (
-    "Every forecast is absent an emptying: whether somebody comes is not forecast.",
+    "Every forecast is absent an emptying: whether somebody comes is not forecast. Rows of `training forecast` are of "
+    "windows left alone, as scored, and may fall where rounds come unseen; with --unattended they are if nobody comes.",
     "Beyond 72 hours it is the bin's own rates that go on; that far ahead it is hardly ever tested.",
     "Scores are against readings, which are themselves off by their sensor's noise.",
 )
@@ -98,8 +99,8 @@ def scored_card(
         "baselines": baselines,
         "weaknesses": weaknesses(table, rows, best),
     }
-    if best:
-        all_ = table.iloc[np.flatnonzero((table["slice"] == "all") & table["horizon_h"].isna())[0]]
+    all_ = table.iloc[np.flatnonzero((table["slice"] == "all") & table["horizon_h"].isna())[0]]
+    if best and np.isfinite(all_["skill"]):  # no share of a baseline that never errs
         interval = [None if np.isnan(v) else round(float(v), 4) for v in (all_["skill_low"], all_["skill_high"])]
         found["skill"] = {"against": best, "value": round(float(all_["skill"]), 4), "interval95": interval}
     return dict(card) | found

@@ -43,6 +43,7 @@ LEAST_NOISE_PCT = 0.5  # of a level, however calm the sensor seems
 UNLIKELY = 0.005  # what is less probable is left out
 HARDLY = 0.1  # who is believed less need not be asked twice
 HIGHEST_PCT = 100.0  # that a reading tells
+DOUBT = 0.5  # of what a faulty sensor tells
 HARDLY_EVER = 1e-6  # stands for a risk of 0, which no weight could raise
 
 
@@ -61,6 +62,7 @@ class Prospects:
     belief (n, 16)      how far it knows what happens if nobody comes, 0 to 1
     stream (n,)         of the bins
     brim (n,)           percent by own rates from which on their sensors tell that they are full
+    faulty (n,)         whether their sensors are: what these tell may be true, or tell nothing
     """
 
     row: np.ndarray
@@ -73,6 +75,7 @@ class Prospects:
     belief: np.ndarray
     stream: np.ndarray
     brim: np.ndarray
+    faulty: np.ndarray
 
     def left_alone(self, resistance: Resistance) -> np.ndarray:
         """(n, H, 19) quantiles at LEVELS of windows that readings show left alone, of which the ensemble is learned.
@@ -88,7 +91,20 @@ class Prospects:
         own = with_ends(by_own_rates(near, self.gained, self.stream, resistance))
         still = monotone(self._as_often_full(still, with_ends(near), self._brimming(own, resistance)))
         anew = monotone(with_ends(resistance.level(self.refilled, self.stream)))
-        return mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
+        told = mixture(still, anew, np.where(self.emptied < UNLIKELY, 0.0, self.emptied))
+        return self._doubted(told, resistance)
+
+    def _doubted(self, told: np.ndarray, resistance: Resistance) -> np.ndarray:
+        """(n, H, 19) `told` (n, H, 19); of faulty sensors by half as if any level now were as likely as any other."""
+        rows = np.flatnonzero(self.faulty)
+        if not len(rows):
+            return told
+        stream, gained = self.stream[rows], self.gained[rows]
+        anything = np.broadcast_to(LEARNED * HIGHEST_PCT, (len(rows), 1, len(LEARNED)))
+        from_there = resistance.level(added(resistance.gathered(anything, stream), gained), stream)
+        out = told.copy()
+        out[rows] = mixture(told[rows], monotone(with_ends(from_there)), np.full(len(rows), DOUBT))
+        return out
 
     def _brimming(self, own: np.ndarray, resistance: Resistance) -> np.ndarray:
         """(n, H) probability of having reached the brim by `own` rates (n, H, 19) points; 0 where there is none.
@@ -183,7 +199,10 @@ def prospects(
     near, no_round = (np.sort(share * told + (1 - share) * own, axis=2) for told in (near, no_round))
     streams = asks.streams[some]
     brim = np.where(found.step_pct[some] > 0, FULL_PCT, model.accumulation.brim.at(streams))
-    return found, skies, Prospects(some, near, no_round, gained, emptied, refilled, trust, belief, streams, brim)
+    faulty = found.health.status[some] == "faulty_sensor"
+    return found, skies, Prospects(
+        some, near, no_round, gained, emptied, refilled, trust, belief, streams, brim, faulty
+    )  # fmt: skip
 
 
 def _by_ensemble(

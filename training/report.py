@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from training import page
@@ -55,8 +56,9 @@ def report(result: Backtest, past: Hindsight | None = None) -> str:
     if past is not None:
         made = result.forecasts[ours]
         note = (
-            "Dots are readings, the fan is the forecast (line: middle; bands: 40% and 80%), absent an emptying: "
-            "it ends where one came. Dashed: full. Times in UTC."
+            "Dots are readings, the fan is the forecast (line: middle; bands: 40% and 80%) of windows left alone, as "
+            "they are scored: it ends where readings show an emptying, and may fall where nearly empty bins are "
+            "emptied unseen. Dashed: full. Times in UTC."
         )
         parts += [page.heading("What it looks like", note), page.grid(fan_cards(rows[ours], made, past))]
         note = f"Of one event only the worst, of one bin at most two; red is what came. {where_worst(rows[ours])}"
@@ -74,10 +76,10 @@ def _top(
     hours = sorted(rows["horizon_h"].unique())
     reach = f"{span_h(hours[0]).removesuffix(' h')} to {span_h(hours[-1])}" if len(hours) > 1 else span_h(hours[0])
     lead = f"A forecast {reach} ahead is off by {all_['crps']:.2f} points of fill (CRPS)"
-    if other:
+    if other and np.isfinite(all_["skill"]):
         lead += f", {abs(all_['skill']):.1%} {'less' if all_['skill'] >= 0 else 'more'} than the best baseline, {other}"
     tiles = [Tile(f"{all_['crps']:.2f}", "CRPS, points of fill")]
-    if other:
+    if other and np.isfinite(all_["skill"]):
         kind = "good" if all_["skill_low"] > 0 else "bad" if all_["skill_high"] < 0 else ""
         words = f"skill over {other}{ends(all_['skill_low'], all_['skill_high'], '+.1%')}"
         tiles.append(Tile(f"{all_['skill']:+.1%}", words, kind))

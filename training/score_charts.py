@@ -44,8 +44,7 @@ def error_chart(crps: pd.DataFrame, ours: str, other: str | None) -> Card:
     if len(hours) > 1:
         words += f", at {span_h(hours[-1])} by {last:.1f}"
     if other:
-        best = (crps.drop(index=ours) / crps.loc[ours]).min()
-        wins = int((best > 1).sum())
+        wins = int((crps.drop(index=ours).min() > crps.loc[ours]).sum())
         words += f"; {wins} of {len(hours)} horizons are won against every baseline"
     return Card("The error by horizon", drawing.svg(plane, parts, words), words + ".")
 
@@ -67,11 +66,11 @@ def ranking_chart(overall: pd.Series, ours: str, other: str | None) -> Card:
     rest = ranked.drop(ours)
     words = "No baseline was asked."
     if len(rest):
-        gap = 1 - ranked[ours] / rest.iloc[0]
-        words = (
-            f"The best baseline, {rest.index[0]}, is off by {rest.iloc[0]:.2f} points; {ours} by {ranked[ours]:.2f}, "
-        )
-        words += f"{abs(gap):.1%} {'less' if gap >= 0 else 'more'}."
+        words = f"The best baseline, {rest.index[0]}, is off by {rest.iloc[0]:.2f} points; {ours} by {ranked[ours]:.2f}"
+        if rest.iloc[0] > 0:
+            gap = 1 - ranked[ours] / rest.iloc[0]
+            words += f", {abs(gap):.1%} {'less' if gap >= 0 else 'more'}"
+        words += "."
     return Card("All forecasters", drawing.svg(plane, parts, words), words)
 
 
@@ -96,9 +95,12 @@ def skill_chart(rows: pd.DataFrame, other: str) -> Card:
     better = [words for words, row in shown[:-1] if row["skill_low"] > 0]
     worse = [words for words, row in shown[:-1] if row["skill_high"] < 0]
     words = _named(better, "Surely better at", len(shown) - 1) + _named(worse, "Surely worse at", len(shown) - 1)
-    open_ = len(shown) - 1 - len(better) - len(worse)
+    unsure = sum(not np.isfinite(row["skill_low"]) for _, row in shown[:-1])
+    open_ = len(shown) - 1 - len(better) - len(worse) - unsure
     if open_:
         words += f" {open_} of {len(shown) - 1} intervals hold zero: there it could be chance."
+    if unsure:
+        words += f" {unsure} of {len(shown) - 1} have no interval: too few bins and weeks to tell skill from chance."
     return Card("Skill by horizon", drawing.svg(plane, parts, words.strip()), words.strip())
 
 
@@ -173,7 +175,7 @@ def _rows(
         parts.append(drawing.text(0, plane.at_y(y) + 4, title, "head"))
         for row in part.to_dict("records"):
             y -= pitch
-            parts.append(drawing.text(plane.left - 10, plane.at_y(y) + 4, str(row["value"]), "", "end"))
+            parts.append(drawing.name(plane.left - 10, plane.at_y(y) + 4, str(row["value"])))
             parts.append(drawing.text(plane.width - 2, plane.at_y(y) + 4, short(row["n"]), "tick small", "end"))
             places.append((row, y))
     return plane, places, parts

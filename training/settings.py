@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from data.errors import InputError
+from data.settings import known_country
 
 
 class ModelSettings(BaseModel):
@@ -37,7 +38,12 @@ class ModelSettings(BaseModel):
     threads: int = Field(
         default=2, gt=0, exclude=True, description="boosters and networks fitted at a time; does not change them"
     )
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("country")
+    @classmethod
+    def _known_country(cls, country: str | None) -> str | None:
+        return known_country(country)
 
     @property
     def booster_parameters(self) -> dict[str, Any]:
@@ -54,7 +60,9 @@ def read_model_settings(path: Path | None, country: str | None) -> ModelSettings
     given: dict[str, Any] = {}
     try:
         if path is not None:
-            given = dict(json.loads(path.read_text()))
+            given = json.loads(path.read_text())
+            if not isinstance(given, dict):
+                raise TypeError(f"found {type(given).__name__}, not an object")
         return ModelSettings(**{**given, **({"country": country} if country else {})})
     except (OSError, ValueError, TypeError) as error:
         said = str(error)

@@ -18,7 +18,7 @@ TITLES = {
     "level_now": "Level now, %",
     "status": "Sensor status",
     "age": "Newest reading",
-    "known_for": "Since first reading",
+    "known_for": "Bin known for",
 }
 LEVEL_EDGES_PCT, LEVEL_NAMES = [-np.inf, 30.0, 60.0, 90.0, np.inf], ["0-30", "30-60", "60-90", "90+"]
 AGE_EDGES_H, AGE_NAMES = (

@@ -13,6 +13,7 @@ from training.score_charts import _rows, ends, listed, slice_rows, span_h
 
 WANTED80, WANTED50 = (0.74, 0.86), (0.44, 0.56)
 SLACK, LEAST = 0.05, 200
+JUST = 0.03
 
 
 def reliability_chart(title: str, rows: pd.DataFrame, other: pd.DataFrame | None, names: tuple[str, str]) -> Card:
@@ -98,17 +99,14 @@ def coverage_chart(table: pd.DataFrame, ours: str) -> Card:
             parts.append(drawing.dot(plane, place, row[name], kind, tip, 5))
     parts.append(drawing.legend(plane, [("ours", "80% interval"), ("hollow", "50%")], plane.left, plane.height - 4))
     all_ = table[(table["slice"] == "all") & table["horizon_h"].isna()].iloc[0]
-    words = f"The 80% intervals of {ours} held {all_['cover80']:.0%} of what came, "
-    words += f"the 50% intervals {all_['cover50']:.0%}; "
-    lean = (
-        "what is wanted"
-        if abs(all_["cover80"] - 0.8) <= 0.03
-        else "too wide"
-        if all_["cover80"] > 0.8
-        else "too narrow"
-    )
-    words += f"that is {lean}." if lean == "what is wanted" else f"they are {lean}."
+    words = f"The 80% intervals of {ours} held {all_['cover80']:.0%} of what came ({_lean(all_['cover80'], 0.8)}), "
+    words += f"the 50% intervals {all_['cover50']:.0%} ({_lean(all_['cover50'], 0.5)}). "
+    words += "What lies half a point beyond an end counts as held, as sensors tell whole percents."
     return Card("Coverage by horizon", drawing.svg(plane, parts, words), words)
+
+
+def _lean(held: float, wanted: float) -> str:
+    return "as wanted" if abs(held - wanted) <= JUST else "too wide" if held > wanted else "too narrow"
 
 
 def slice_coverage_chart(table: pd.DataFrame) -> Card:

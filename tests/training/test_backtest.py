@@ -115,6 +115,26 @@ def test_a_page_of_one_forecaster_leaves_the_comparison_out(history: History, tm
     assert "a holiday ahead" not in page  # that there are no such windows is nothing to show
 
 
+def test_a_page_of_one_bin_says_that_nobody_knows_how_sure_it_is(history: History, tmp_path: Path) -> None:
+    one = history.select(["b0"])
+    forecasters = {name: baseline(name).fit(one, UNTIL) for name in ("hour-of-week", "persistence")}
+    result = backtest(forecasters, one, start=UNTIL, end=UNTIL + pd.Timedelta(days=4), every=EVERY, horizons_h=HORIZONS)
+    result.html(tmp_path / "page.html", one)
+    page = (tmp_path / "page.html").read_text()
+    assert "2 of 2 have no interval" in page
+    assert "hold zero" not in page
+
+
+def test_a_page_of_empty_bins_has_no_share_of_an_error_of_zero(history: History, tmp_path: Path) -> None:
+    readings = Readings.checked(history.readings.frame[["bin_id", "measured_at"]].assign(fill_pct=0.0))
+    empty = History.of(readings, bins=history.bins)
+    forecasters = {name: baseline(name).fit(empty, UNTIL) for name in ("hour-of-week", "persistence")}
+    result = backtest(forecasters, empty, start=UNTIL, every=EVERY, horizons_h=HORIZONS)
+    result.html(tmp_path / "page.html", empty)
+    words = re.sub(r"<[^>]+>", " ", (tmp_path / "page.html").read_text())
+    assert not re.search(r"\b(nan|inf)\b", words)
+
+
 def test_a_comparison_is_relative_to_the_first(result: Backtest) -> None:
     table = compare(result)
     assert table.index.tolist() == ["hour-of-week", "persistence"]

@@ -68,6 +68,18 @@ def test_fit_takes_another_name_a_country_and_the_weather(
     assert (told["q50"] != untold["q50"]).any()
 
 
+@pytest.mark.usefixtures("tiny_fits")
+def test_fit_takes_the_seed_of_its_settings_unless_it_is_given_one(
+    run: Runner, city: list[str], tmp_path: Path, settings: Settings
+) -> None:
+    (tmp_path / "settings.json").write_text('{"seed": 7}')
+    for words in ([], ["--seed", "0"]):
+        done = run("fit", *city, "--no-scores", "--settings", tmp_path / "settings.json", *words)
+        assert done.code == 0, done.err
+    seeds = [load_model(local_copy("brimcast", version, settings)[0]).settings.seed for version in (1, 2)]
+    assert seeds == [7, 0]
+
+
 @pytest.mark.parametrize(("skill", "warned"), [(-0.1, True), (0.1, False)])
 def test_a_first_champion_that_a_baseline_beats_is_pointed_out(
     run: Runner, city: list[str], settings: Settings, split: pd.Timestamp, candidate: Candidate,
@@ -254,6 +266,24 @@ def test_a_start_outside_the_readings_is_refused_before_any_fit(
     assert "Preparing" not in done.err
 
 
+def test_a_span_that_ends_before_it_starts_is_refused_before_any_fit(
+    run: Runner, city: list[str], split: pd.Timestamp
+) -> None:
+    done = run("backtest", *city, "--from", split.isoformat(), "--to", (split - pd.Timedelta(days=1)).isoformat())
+    assert done.code == 1
+    assert "an end after its start" in done.err
+    assert "Fitting" not in done.err
+
+
+def test_an_ending_that_no_table_has_is_refused_before_the_work(
+    run: Runner, city: list[str], windows: Path, tmp_path: Path
+) -> None:
+    done = run("forecast", *city, "--windows", windows, "--out", tmp_path / "o.xlsx", "--model", "baseline:rate-28d")
+    assert done.code == 1
+    assert "a file named .csv" in done.err
+    assert "Forecasting" not in done.err
+
+
 def test_compare_sets_models_side_by_side_with_intervals(
     run: Runner, city: list[str], split: pd.Timestamp, registered: Settings
 ) -> None:
@@ -289,6 +319,7 @@ def test_promote_and_rollback_say_who_is_champion(run: Runner, registered: Setti
         ["fit"],
         ["fit", "--readings", "r.csv", "--until", "2025-02-01"],
         ["fit", "--readings", "r.csv", "--until", "tomorrow"],
+        ["fit", "--readings", "r.csv", "--seed", "-1"],
         ["backtest", "--readings", "r.csv"],
         ["backtest", "--readings", "r.csv", "--from", "2025-02-01T00:00Z", "--every", "often"],
         ["backtest", "--readings", "r.csv", "--from", "2025-02-01T00:00Z", "--horizons", "6h,20d"],

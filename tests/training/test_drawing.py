@@ -19,6 +19,15 @@ def test_labels_at_one_place_stand_above_each_other() -> None:
     assert told["weekday-rate"] <= 80
 
 
+def test_a_name_too_long_for_its_place_is_cut_and_told_whole_as_its_tip() -> None:
+    assert "cardboard</text>" in drawing.name(100.0, 20.0, "cardboard")
+    cut = drawing.name(100.0, 20.0, "residual household waste & ash")
+    shown, tip = re.search(r">([^<]+)<title>([^<]+)</title>", cut).groups()  # type: ignore[union-attr]
+    assert tip == "residual household waste &amp; ash"
+    assert shown.endswith("…")
+    assert len(shown) * drawing.NAME_LETTER <= 100
+
+
 def test_labels_beside_each_other_stay_where_they_belong() -> None:
     told = places(drawing.labels([(50.0, 90.0, "foresight", "start"), (50.0, 90.0, "every-k-days", "end")]))
     assert set(told.values()) == {90}

@@ -18,7 +18,8 @@ from data.errors import InputError
 from data.history import History
 from data.readings import Readings
 from data.simulation import Simulation
-from tests.conftest import QUICK
+from tests.conftest import QUICK, TINY
+from training.candidate import fit_candidate
 from training.forecast import FillForecast
 from training.grid import HORIZONS_H, LEVELS
 from training.model import FillModel
@@ -166,9 +167,9 @@ def test_a_window_is_answered_as_the_forecast_at_its_origin(
     forecast = tiny_model.forecast(told_history, split)
     windows = pd.DataFrame({"bin_id": forecast.bin_ids, "as_of": split, "at": split + pd.Timedelta(hours=31)})
     at = np.full(len(forecast), windows["at"][0].tz_localize(None).to_datetime64())
-    pd.testing.assert_frame_equal(
-        tiny_model.forecast_windows(told_history, windows), forecast.table(at), check_exact=True
-    )
+    answer = tiny_model.forecast_windows(told_history, windows)
+    assert answer["reasons"].tolist() == ["; ".join(why) for why in forecast.reasons]
+    pd.testing.assert_frame_equal(answer.drop(columns="reasons"), forecast.table(at), check_exact=True)
 
 
 def test_no_window_and_no_bin_are_answered_with_nothing(tiny_model: FillModel, small_history: History) -> None:
@@ -350,6 +351,12 @@ def test_a_stuck_sensor_is_faulty_but_forecast(tiny_model: FillModel) -> None:
     answer = one(tiny_model, made_up(hourly("bin-0001", fill)), 99, "bin-0001")
     assert answer.status.tolist() == ["faulty_sensor"]
     assert np.isfinite(answer.values).all()
+    assert (np.diff(answer.values, axis=1) >= 0).all()
+    tomorrow = answer.as_of + np.timedelta64(24, "h")
+    low, high = answer.quantiles([0.1, 0.9], tomorrow)[0]
+    assert low < 49 < 90 < high  # anything may lie there
+    sound = one(tiny_model, made_up(hourly("bin-0001", fill[:50])), 49, "bin-0001")
+    assert answer.p_full(tomorrow)[0] > sound.p_full(sound.as_of + np.timedelta64(24, "h"))[0] / 2
 
 
 def test_a_report_makes_a_bin_empty_before_its_sensor_says_so(tiny_model: FillModel) -> None:
@@ -365,14 +372,29 @@ def test_a_report_makes_a_bin_empty_before_its_sensor_says_so(tiny_model: FillMo
 
 @pytest.mark.parametrize(
     "readings",
-    [[], hourly("bin-0001", [5]), hourly("bin-0001", [100] * 50), [("bin-0001", 3, 0.0, 7.0)] * 5],
-    ids=["none", "one", "all at 100", "only duplicates"],
+    [
+        [],
+        hourly("bin-0001", [5]),
+        hourly("bin-0001", [100] * 50),
+        [("bin-0001", 3, 0.0, 7.0)] * 5,
+        hourly("bin-0001", np.arange(48)),
+    ],
+    ids=["none", "one", "all at 100", "only duplicates", "two days"],
 )
 def test_too_little_to_learn_from_is_an_error_that_says_so(readings: list[tuple]) -> None:
     with pytest.raises(InputError) as caught:
         FillModel.fit(made_up(readings))
     assert "reading" in str(caught.value)
     assert caught.value.remedy
+
+
+def test_a_model_that_cannot_be_scored_is_kept_without_scores() -> None:
+    daily = [("bin-0001", 24 * day, 0.0, 17.0 * day % 100) for day in range(65)]
+    said: list[str] = []
+    candidate = fit_candidate(made_up(daily), "made up", settings=ModelSettings(**TINY), say=said.append)
+    assert candidate.scores is None
+    assert candidate.rehearsal is None
+    assert said[-1].startswith("no scores: 51 readings of 1 bins")
 
 
 def test_the_card_says_what_was_learned_from(tiny_model: FillModel, split: pd.Timestamp) -> None:

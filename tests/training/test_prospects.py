@@ -24,6 +24,7 @@ def prospects(emptied: float = 0.0) -> Prospects:
     return Prospects(
         np.zeros(1, dtype=int), (fallen[:, None] + spread)[None], (left[:, None] + spread)[None], gained,
         np.array([emptied]), gained, BELIEVED, BELIEVED, np.array(["mixed"], dtype=object), np.array([95.0]),
+        np.zeros(1, dtype=bool),
     )  # fmt: skip
 
 
@@ -43,6 +44,19 @@ def test_who_was_probably_emptied_begins_anew() -> None:
     at_95 = int(np.searchsorted(LEVELS, 0.95))
     assert nobody[0, 0, at_95] == pytest.approx(15, abs=1)  # in one case of ten it was not
     assert (np.diff(nobody, axis=1) >= 0).all()
+
+
+def test_a_faulty_sensor_is_half_believed_and_anything_may_lie_there() -> None:
+    sound, faulty = (
+        replace(prospects(), faulty=np.array([wrong])).unattended(Resistance.none()) for wrong in (False, True)
+    )
+    day = int(np.flatnonzero(HORIZONS_H == 24)[0])
+    assert faulty[0, 0, MEDIAN] == pytest.approx(16, abs=2)  # most likely where it says; else half below, half above
+    assert faulty[0, 0, int(np.searchsorted(LEVELS, 0.9))] == pytest.approx(80, abs=2)
+    assert p_full(sound)[0, day] < 0.01
+    assert p_full(faulty)[0, day] == pytest.approx(0.5 * 0.17, abs=0.02)  # who is at 83% or more is full in a day
+    assert (np.diff(faulty, axis=1) >= 0).all()
+    assert (np.diff(faulty, axis=2) >= 0).all()
 
 
 def test_the_improbable_is_left_out() -> None:

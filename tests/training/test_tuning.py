@@ -129,8 +129,9 @@ def test_a_search_that_got_no_further_than_the_settings_as_they_were_says_so(cou
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [('{"tree": 3}', "tree"), ('{"trees": 0}', "trees"), ("[1]", "settings"), ("{", "settings"), (None, "settings")],
-)
+    [('{"tree": 3}', "tree"), ('{"trees": 0}', "trees"), ("[1]", "settings"), ("{", "settings"), (None, "settings"),
+     ("[]", "list"), ("null", "NoneType"), ('{"country": "Narnia"}', "country.*CZ"), ('{"seed": -4}', "seed")],
+)  # fmt: skip
 def test_settings_that_cannot_be_used_are_quoted(tmp_path: Path, content: str | None, said: str) -> None:
     path = tmp_path / "settings.json"
     if content is not None:

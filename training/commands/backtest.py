@@ -45,7 +45,7 @@ def backtest(
     out: Annotated[Path | None, typer.Option(help="Every window, its forecasts and what came true: .parquet.")] = None,
     html: Annotated[Path | None, typer.Option(help="A page of charts, to look at in a browser.")] = None,
     country: Country = None,
-    seed: Annotated[int, typer.Option(help="The same data and seed give the same scorecard.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same data and seed give the same scorecard.")] = 0,
     timezone: Zone = None,
     map: Map = None,
 ) -> None:
@@ -67,7 +67,7 @@ def backtest(
     step, hours = duration_of(every, "--every"), horizons_of(horizons)
     settings = read_settings(country=country)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
-    check_start(history, start, learns=True)
+    check_start(history, start, to, learns=True)
     forecasters: dict[str, Forecaster] = {}
     with working("Fitting") as say:
         say("the model")

@@ -92,7 +92,7 @@ def compare(
         check_model(model)
     step, hours = duration_of(every, "--every"), horizons_of(horizons)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
-    check_start(history, start, learns=False)
+    check_start(history, start, to, learns=False)
     forecasters = {}
     with working("Preparing") as say:
         for model in models:

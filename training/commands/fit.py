@@ -41,7 +41,10 @@ def fit(
         bool, typer.Option("--no-scores", help="Skip scoring, and the second fit it may need.")
     ] = False,
     country: Country = None,
-    seed: Annotated[int, typer.Option(help="The same data and seed give the same model.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="The same data and seed give the same model. [default: that of --settings]"),
+    ] = None,
     timezone: Zone = None,
     map: Map = None,
     like: Annotated[
@@ -65,7 +68,7 @@ def fit(
     from training.scorecard import card_text, scores_text
     from training.settings import ModelSettings, read_model_settings
 
-    if like is not None and (until, given, name, no_scores, country, seed) != (None, None, NAME, False, None, 0):
+    if like is not None and (until, given, name, no_scores, country, seed) != (None, None, NAME, False, None, None):
         raise typer.BadParameter(
             "--until, --settings, --name, --no-scores, --country and --seed are those of the run.", param_hint="--like"
         )
@@ -85,9 +88,11 @@ def fit(
     history = read_history(named.readings, named.bins, named.emptyings, named.weather, named.timezone, [*named.map])
     if repeated is None:
         history = heard_only(history)
-        how = read_model_settings(given, settings.country).model_dump()
-        chosen = {"name": name, "until": until, "evaluate": not no_scores, "against": NAMES, "seed": seed}
-        recipe = Recipe.of(history, sources=_shown(named), settings=how, **chosen)
+        how = read_model_settings(given, settings.country)
+        chosen = {"name": name, "until": until, "evaluate": not no_scores, "against": NAMES}
+        recipe = Recipe.of(
+            history, sources=_shown(named), seed=how.seed if seed is None else seed, settings=how.model_dump(), **chosen
+        )
     else:
         history = repeated.known(history)
         recipe = Recipe.of(history, sources=_shown(named), **repeated.method)

@@ -9,7 +9,7 @@ from data.console import check_outputs, example
 from data.progress import working
 from data.settings import read_settings
 from training.arguments import NAME, BinsAt, EmptyingsAt, Map, Name, ReadingsAt, WeatherAt, Zone
-from training.commands.reading import read_history
+from training.commands.reading import note, read_history
 
 EXAMPLE = example(
     "brimcast training forecast --readings readings.parquet --windows windows.parquet --out forecasts.parquet"
@@ -42,12 +42,13 @@ def forecast(
 
     A baseline is fitted on what was heard before the first as_of.
     """
-    from data.outputs import write_table
+    from data.outputs import check_ending, write_table
     from training.forecasters import BASELINE, check_model, resolve
     from training.inputs import read_windows
     from training.model import FillModel
 
     check_outputs(out, inputs=(readings, windows, bins, emptyings, weather))
+    check_ending(out)
     check_model(model)
     if unattended and model.startswith(BASELINE):
         raise typer.BadParameter(
@@ -66,3 +67,5 @@ def forecast(
     write_table(answer, out)
     counts = ", ".join(f"{n:,} {status}" for status, n in answer["status"].value_counts().items())
     print(f"{len(answer):,} forecasts in {out}: {counts or 'none'}")
+    if isinstance(forecaster, FillModel) and not unattended:
+        note("They are of windows left alone, as scores are; --unattended tells what lies there if nobody comes")

@@ -58,7 +58,7 @@ def replay(
     html: Annotated[Path | None, typer.Option(help="The frontier as a page, to look at in a browser.")] = None,
     name: Name = NAME,
     country: Country = None,
-    seed: Annotated[int, typer.Option(help="The same data and seed give the same replay.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same data and seed give the same replay.")] = 0,
     timezone: Zone = None,
     map: Map = None,
 ) -> None:
@@ -88,7 +88,7 @@ def replay(
         trucks = Rounds(visits=read_visits(visits, timezone=timezone))
     settings = read_settings(country=country)
     history = read_history(readings, bins, emptyings, weather, timezone, map)
-    check_start(history, start, learns=True)
+    check_start(history, start, to, learns=True)
     forecasters: dict[str, Forecaster] = {}
     with working("Preparing") as say:
         for one in models:

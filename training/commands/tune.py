@@ -63,7 +63,7 @@ def tune(
     out: Annotated[Path | None, typer.Option(help="The settings to fit with: .json, for `fit --settings`.")] = None,
     name: Name = NAME,
     country: Country = None,
-    seed: Annotated[int, typer.Option(help="The same data, seed and trials give the same search.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same data, seed and trials give the same search.")] = 0,
     timezone: Zone = None,
     map: Map = None,
 ) -> None:
