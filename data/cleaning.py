@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.bins import Bins
 from data.emptyings import Emptyings
@@ -17,6 +18,7 @@ from data.weather import TIMES, Weather
 
 OPTIONAL = ("temperature_c", "battery_pct", "quality")
 KNOWN = (*READINGS.columns, "distance_mm", "device_id", MALFORMED)
+ASTRAY = pd.Timedelta(days=30)
 FIRST, LAST = pd.Timestamp("1990-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
 
 
@@ -256,3 +258,22 @@ def _check_bins_and_clock(
     faults.add("impossible_time", strange, f"{name} ", at, " lies outside 1990 to 2200")
     ahead = (at > received_at + pd.Timedelta(minutes=CLOCK_SLACK_MIN)).to_numpy()
     faults.add("from_the_future", ahead, f"{name} ", at, " is more than 5 minutes after received_at ", received_at)
+    astray = _astray(at, pd.Timestamp.now("UTC"))
+    faults.add(
+        "from_the_future", astray, f"{name} ", at, " lies ahead of this machine's clock, and far after the others"
+    )
+
+
+def _astray(at: pd.Series, clock: pd.Timestamp) -> NDArray[np.bool_]:
+    """(n,) moments ahead of the clock before which, for a month, there are none: mistyped, or of a sensor gone wrong.
+
+    A whole table may lie ahead, as a simulated city's does: what is astray are the fewer.
+    """
+    if not (at > clock).any():
+        return np.zeros(len(at), dtype=bool)
+    told = np.sort(at.dropna().to_numpy("datetime64[us]"))
+    after = np.flatnonzero((np.diff(told) > ASTRAY) & (told[1:] > clock.tz_localize(None).to_datetime64())) + 1
+    after = after[after > len(told) / 2]
+    if not len(after):
+        return np.zeros(len(at), dtype=bool)
+    return (at >= pd.Timestamp(told[after[0]], tz="UTC")).to_numpy()

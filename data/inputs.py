@@ -86,9 +86,14 @@ def need_readings(inputs: Inputs, source: str) -> None:
     if not len(inputs.readings):
         frame = inputs.rejected["readings"].frame
         counts = ", ".join(f"{n:,} {reason}" for reason, n in inputs.rejected["readings"].counts().items())
+        aside = inputs.rejected["bins"].frame if "bins" in inputs.rejected else frame.head(0)
+        of_bins = ""
+        if len(aside):
+            first = f"row {aside['row'].iloc[0]}: {aside['detail'].iloc[0]}"
+            of_bins = f"; of the bins table {len(aside):,} of {inputs.rows['bins']:,} rows were set aside, {first}"
         raise InputError(
             f"None of the {inputs.rows['readings']:,} rows of {source} is usable ({counts}; "
-            f"row {frame['row'].iloc[0]}: {frame['detail'].iloc[0]})",
+            f"row {frame['row'].iloc[0]}: {frame['detail'].iloc[0]}{of_bins})",
             expected="at least one reading",
             remedy="See each row's reason with: brimcast data check --readings R --rejected OUT.csv",
         )

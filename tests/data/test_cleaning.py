@@ -142,6 +142,19 @@ def test_the_clock_is_the_default_of_received_at() -> None:
     assert done.rejected.counts() == {"from_the_future": 1}
 
 
+def test_a_mistyped_year_is_set_aside_but_no_table_that_lies_ahead_as_a_whole() -> None:
+    hours = [(pd.Timestamp.now("UTC") + pd.Timedelta(hours=h)).isoformat() for h in range(-3, 4)]
+    rows = [("a", at, None, str(k)) for k, at in enumerate(hours)]
+    assert not len(clean(table(rows).drop(columns="received_at")).rejected)
+    mistyped = table([*rows, ("a", "2099-01-01T00:00Z", None, "9")]).drop(columns="received_at")
+    done = clean(mistyped)
+    assert done.rejected.counts() == {"from_the_future": 1}
+    assert done.rejected.frame["row"].tolist() == [7]
+    assert "2099" in done.rejected.frame["detail"][0]
+    old = table([("a", "1991-01-01T00:00Z", None, "9"), *rows[4:]]).drop(columns="received_at")
+    assert not len(clean(old).rejected)
+
+
 def test_unknown_columns_are_named() -> None:
     assert one(colour="green").unknown_columns == ("colour",)
 

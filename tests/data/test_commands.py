@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -115,6 +116,15 @@ def test_bad_input_is_one_paragraph_and_leaves_nothing(
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_bins_that_were_set_aside_are_named_where_no_reading_is_left(
+    city: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (city / "bins.csv").write_text(BINS.replace("Europe/Prague", "Europe/Prag"))
+    assert run("check", "--readings", city / "r.csv", "--bins", city / "bins.csv") == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"of the bins table 1 of 1 rows were set aside, row 0: .*Europe/Prag\b", told), told
 
 
 @pytest.mark.parametrize("rows", ["a,2025-01-01T00:00Z,5\n", "a,2025-01-01T00:00Z,5\n" * 50,

@@ -53,6 +53,18 @@ def test_versions_count_up(candidate: Candidate, settings: Settings) -> None:
     assert [tracking.log(candidate, NAME, settings).version for _ in range(2)] == [1, 2]
 
 
+def test_a_home_that_was_moved_is_pointed_out(
+    candidate: Candidate, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracking.log(candidate, NAME, settings)
+    assert "moved" not in caplog.text
+    moved = tmp_path / "elsewhere" / settings.home.name
+    moved.mkdir(parents=True)
+    copy_database(settings.home / "mlflow.db", moved / "mlflow.db")
+    tracking.log(candidate, NAME, Settings(home=moved))
+    assert f"go on to lie in {(settings.home / 'artifacts').as_uri()}" in caplog.text
+
+
 def test_a_run_tells_parameters_and_the_commit(candidate: Candidate, run: mlflow.entities.Run) -> None:
     assert run.data.params["seed"] == "0"
     assert run.data.params["until"] == candidate.until.isoformat()

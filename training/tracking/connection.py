@@ -104,12 +104,17 @@ def _used(mlflow: Any, settings: Settings) -> Iterator[None]:
 
 def experiment(client: Any, settings: Settings, name: str = EXPERIMENT) -> str:
     """The experiment's id; its artifacts lie in our home where a database without a server keeps the runs."""
-    known = client.get_experiment_by_name(name)
-    if known is not None:
-        return str(known.experiment_id)
     served = urlsplit(settings.tracking_uri).scheme in ("http", "https", "databricks")
     location = None if served else (settings.home / "artifacts").as_uri()
-    return str(client.create_experiment(name, artifact_location=location))
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        return str(client.create_experiment(name, artifact_location=location))
+    kept = str(known.artifact_location)
+    if location is not None and kept != location and kept.endswith(f"/{settings.home.name}/artifacts"):
+        logging.getLogger(__name__).warning(
+            "%s was moved or copied: MLflow keeps whole paths, so artifacts go on to lie in %s", settings.home, kept
+        )
+    return str(known.experiment_id)
 
 
 def _sqlite_file(settings: Settings) -> Path | None:
