@@ -33,7 +33,8 @@ METHOD = (
     "Their probabilities, and how often bins are full, are recalibrated by stream and horizon on these.",
     "Where they saw little, and from 72 hours to 14 days, the bin's own rates accumulate, slower the fuller it is.",
     "Quantiles never cross, nor fall with the horizon but in the scored table; steps of a sensor are kept.",
-    "All is absent an emptying: what is asked is told as if nobody came, what is scored is of windows left alone.",
+    "All is absent an emptying: what is asked is told as if nobody came (by half without what a faulty sensor says),"
+    " what is scored is of windows left alone.",
 )
 WEATHER_METHOD = (
     "What is expected grows and shrinks with the weather forecast, as far as it departs from the four weeks before."

@@ -63,6 +63,7 @@ class Prospects:
     stream (n,)         of the bins
     brim (n,)           percent by own rates from which on their sensors tell that they are full
     faulty (n,)         whether their sensors are: what these tell may be true, or tell nothing
+    anything (f, H, 13) of the f faulty ones, quantiles of what then lies there by HORIZONS_H, points of own rates
     """
 
     row: np.ndarray
@@ -76,6 +77,7 @@ class Prospects:
     stream: np.ndarray
     brim: np.ndarray
     faulty: np.ndarray
+    anything: np.ndarray
 
     def left_alone(self, resistance: Resistance) -> np.ndarray:
         """(n, H, 19) quantiles at LEVELS of windows that readings show left alone, of which the ensemble is learned.
@@ -95,15 +97,13 @@ class Prospects:
         return self._doubted(told, resistance)
 
     def _doubted(self, told: np.ndarray, resistance: Resistance) -> np.ndarray:
-        """(n, H, 19) `told` (n, H, 19); of faulty sensors by half as if any level now were as likely as any other."""
+        """(n, H, 19) `told` (n, H, 19), by half `anything` where the sensor is faulty."""
         rows = np.flatnonzero(self.faulty)
         if not len(rows):
             return told
-        stream, gained = self.stream[rows], self.gained[rows]
-        anything = np.broadcast_to(LEARNED * HIGHEST_PCT, (len(rows), 1, len(LEARNED)))
-        from_there = resistance.level(added(resistance.gathered(anything, stream), gained), stream)
+        anything = monotone(with_ends(resistance.level(self.anything, self.stream[rows])))
         out = told.copy()
-        out[rows] = mixture(told[rows], monotone(with_ends(from_there)), np.full(len(rows), DOUBT))
+        out[rows] = mixture(told[rows], anything, np.full(len(rows), DOUBT))
         return out
 
     def _brimming(self, own: np.ndarray, resistance: Resistance) -> np.ndarray:
@@ -193,15 +193,15 @@ def prospects(
     some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
     known = _Known(asks, found, skies, gathered, clock)
     near, no_round, trust, belief = _by_ensemble(model, known, some)
-    now, gained, emptied, refilled = _by_own_rates(model, known, some)
+    faulty = found.health.status[some] == "faulty_sensor"
+    now, gained, emptied, refilled, anything = _by_own_rates(model, known, some, faulty)
     own = model.accumulation.resistance.level(added(now, gained[:, : len(NEAR_H)]), asks.streams[some])
     share = model.accumulation.schooling
     near, no_round = (np.sort(share * told + (1 - share) * own, axis=2) for told in (near, no_round))
     streams = asks.streams[some]
     brim = np.where(found.step_pct[some] > 0, FULL_PCT, model.accumulation.brim.at(streams))
-    faulty = found.health.status[some] == "faulty_sensor"
     return found, skies, Prospects(
-        some, near, no_round, gained, emptied, refilled, trust, belief, streams, brim, faulty
+        some, near, no_round, gained, emptied, refilled, trust, belief, streams, brim, faulty, anything
     )  # fmt: skip
 
 
@@ -231,9 +231,13 @@ def _by_ensemble(
 
 
 def _by_own_rates(
-    model: FillModel, known: _Known, some: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What is gathered by now (n, 1, 13); `gained`, `emptied` and `refilled` of the asks `some`; see `Prospects`."""
+    model: FillModel, known: _Known, some: np.ndarray, faulty: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What is gathered by now (n, 1, 13); `gained`, `emptied`, `refilled`, `anything` of the asks `some`: `Prospects`.
+
+    Where an emptying was reported a faulty sensor is not needed to know what came since; else any level now is as
+    likely as any other.
+    """
     asks, found, gathered, clock = known.asks, known.found, known.gathered, known.clock
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
@@ -253,7 +257,14 @@ def _by_own_rates(
     level = found.level[some][:, None] + noise[:, None] * NORMAL
     last = model.accumulation.resistance.gathered(level, asks.streams[some])[:, None]
     gain = model.accumulation.gained
-    return added(last, gain(unheard, doubt)), gain(hope, doubt), emptied, gain(anew, doubt)
+    gained = gain(hope, doubt)
+    of = some[faulty]
+    reported = (total[faulty, 0] - gathered.at(found.visits.told[of], of)) / NANO * pace[faulty]
+    since_report = gain(hope[faulty] + reported[:, None], doubt[faulty])
+    any_level = np.broadcast_to(LEARNED * HIGHEST_PCT, (len(of), 1, len(LEARNED)))
+    from_any = added(model.accumulation.resistance.gathered(any_level, asks.streams[of]), gained[faulty])
+    anything = np.where(found.visits.reported[of][:, None, None], since_report, from_any)
+    return added(last, gain(unheard, doubt)), gained, emptied, gain(anew, doubt), anything
 
 
 def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray, kept: np.ndarray) -> np.ndarray:

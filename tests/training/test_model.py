@@ -359,6 +359,15 @@ def test_a_stuck_sensor_is_faulty_but_forecast(tiny_model: FillModel) -> None:
     assert answer.p_full(tomorrow)[0] > sound.p_full(sound.as_of + np.timedelta64(24, "h"))[0] / 2
 
 
+def test_a_report_tells_what_a_faulty_sensor_does_not(tiny_model: FillModel) -> None:
+    readings = hourly("bin-0001", np.concatenate([np.arange(50), np.full(50, 49.0)]))
+    told = one(tiny_model, made_up(readings, [("bin-0001", 97, 0.0, 0)]), 99, "bin-0001")
+    untold = one(tiny_model, made_up(readings), 99, "bin-0001")
+    assert told.status.tolist() == untold.status.tolist() == ["faulty_sensor"]
+    at = told.as_of + np.timedelta64(1, "h")
+    assert told.quantile(0.9, at)[0] < 60 < 75 < untold.quantile(0.9, at)[0]
+
+
 def test_a_report_makes_a_bin_empty_before_its_sensor_says_so(tiny_model: FillModel) -> None:
     readings = hourly("bin-0001", np.arange(80.0))
     later = START + pd.Timedelta(hours=86)

@@ -24,7 +24,7 @@ def prospects(emptied: float = 0.0) -> Prospects:
     return Prospects(
         np.zeros(1, dtype=int), (fallen[:, None] + spread)[None], (left[:, None] + spread)[None], gained,
         np.array([emptied]), gained, BELIEVED, BELIEVED, np.array(["mixed"], dtype=object), np.array([95.0]),
-        np.zeros(1, dtype=bool),
+        np.zeros(1, dtype=bool), 100 * LEARNED + gained,
     )  # fmt: skip
 
 
