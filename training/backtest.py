@@ -138,7 +138,9 @@ def backtest(
 def check_start(history: History, start: pd.Timestamp, end: pd.Timestamp | None = None, *, learns: bool) -> None:
     """Raise InputError, before minutes of fitting, where no window can test, or none before teach."""
     if end is not None and end <= start:
-        raise InputError(f"--from {start} and --to {end}", expected="an end after its start", remedy="Swap them.")
+        raise InputError(
+            f"--from {start} and --to {end}", expected="an end after its start", remedy="Name a later --to."
+        )
     span = history.span
     if span is None:
         return
