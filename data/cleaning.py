@@ -153,6 +153,11 @@ def clean_bins(raw: pd.DataFrame, *, timezone: str | None = None) -> tuple[Bins,
     )
     for name in [name for name in BIN_RANGES if name in frame]:
         frame[name] = _ranged(raw[name], name, *BIN_RANGES[name], faults)
+    if {"empty_mm", "full_mm"} <= set(frame):
+        same = (frame["empty_mm"] == frame["full_mm"]).to_numpy()
+        faults.add(
+            "impossible_value", same, "empty_mm and full_mm are both ", raw["empty_mm"], ": no distance tells the fill"
+        )
     for name in [name for name in ("valid_from", "valid_to") if name in frame]:
         times = read_times(raw[name], timezone)
         faults.add_times(name, times, raw[name], required=False)

@@ -45,7 +45,14 @@ def retire_bins(store: Store, bin_ids: list[str], out: Path) -> Retired:
         )
     history, versions = store.versioned(ids)
     check_known(versions, ids)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {out} cannot be made ({error.strerror or error})",
+            expected="a folder for the bins' history, or a place to make it",
+            remedy="Name another with --out; nothing was retired.",
+        ) from error
     frames = (history.readings.frame, history.emptyings.frame, history.bins.frame)
     for name, frame in zip(FILES, frames, strict=True):
         write_table(frame, out / name)

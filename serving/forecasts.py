@@ -55,7 +55,7 @@ def told(
     """A FillForecast as the contract words it, one entry per bin."""
     n = len(forecast)
     points: list[list[Point]] = [[] for _ in range(n)]
-    keys = [f"{level:g}" for level in quantiles]
+    keys = [str(float(level)) for level in quantiles]
     for horizon_h in horizons_h:
         at = as_of + pd.Timedelta(hours=horizon_h)
         levels = np.asarray(forecast.quantiles(quantiles, at))

@@ -51,8 +51,11 @@ def show() -> None:
     from data.settings import read_settings
     from serving.keys import configured_keys
 
-    for key in configured_keys(read_settings()).keys:
+    keys = configured_keys(read_settings()).keys
+    for key in keys:
         print(" ".join(key.line().split()[:2]))
+    if not keys:
+        print("No keys: the service answers everybody, on a loopback address alone.", file=sys.stderr)
 
 
 @keys_app.command()

@@ -211,7 +211,9 @@ class Live:
         made: dict[str, Any] = {"ok": self._keeper is None or (state is not None and state.filled)}
         made["bins"] = 0 if state is None else len(state)
         if not made["ok"]:
-            made["detail"] = f"The first forecasts are being made: {made['bins']:,} of {store.get('bins', 0):,} bins."
+            made["detail"] = "There is no model yet to make them."
+            if model["ok"]:
+                made["detail"] = f"The first are being made: {made['bins']:,} of {store.get('bins', 0):,} bins."
         ready = bool(store["ok"] and model["ok"] and made["ok"])
         told = {"ready": ready, "store": store, "model": model, "forecasts": made, "registry": self._copy.registry()}
         return told | {"scores": scores_told(self.scorecard())}

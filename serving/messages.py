@@ -166,6 +166,14 @@ class BinRow(BaseModel):
     valid_to: Moment | None = None
     name: Text | None = None
 
+    @model_validator(mode="after")
+    def _possible(self) -> BinRow:
+        if self.valid_from is not None and self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError(f"valid_to {self.valid_to.isoformat()} is not after valid_from")
+        if self.empty_mm is not None and self.empty_mm == self.full_mm:
+            raise ValueError(f"empty_mm and full_mm are both {self.empty_mm:g}: no distance tells the fill")
+        return self
+
 
 class EmptyingRow(BaseModel):
     """One pick-up that happened."""
@@ -177,8 +185,10 @@ class EmptyingRow(BaseModel):
     bin_id: BinName
     emptied_at: Moment
     received_at: Moment | None = Field(default=None, description="when it was heard of; default: now")
-    fill_before_pct: Number | None = None
-    fill_after_pct: Number | None = None
+    fill_before_pct: Number | None = Field(default=None, ge=-5, le=200)
+    fill_after_pct: Number | None = Field(
+        default=None, ge=-5, le=200, description="what stayed in it; default: nothing"
+    )
     source: Literal["reported", "detected"] | None = None
     probability: Number | None = Field(default=None, ge=0, le=1)
 

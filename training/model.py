@@ -247,7 +247,7 @@ class FillModel:
             profile = f"the profile of stream {stream} is used"
             if stream not in self.streams:
                 profile = f"the training saw no stream {stream}, so the city's profile is used"
-            reasons[i] = (f"{evidence[i]:.0f} h of own history; {profile}",)
+            reasons[i] = (f"{evidence[i]:.0f} h of own history when the model was fitted; {profile}",)
         heard_h = np.nan_to_num(found.health.step_h) * (found.health.readings - 1)
         for i in np.flatnonzero((status == "ok") & (heard_h < BACK_H)).tolist():  # only over bins that are back
             reasons[i] = (

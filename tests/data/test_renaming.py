@@ -101,6 +101,14 @@ def test_a_retired_bin_is_gone_and_its_history_lies_in_files(store: Store, tmp_p
     assert kept.emptyings.frame["emptied_at"].tolist() == before.emptyings.frame["emptied_at"].tolist()
 
 
+def test_a_folder_that_cannot_be_made_retires_none(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    before = store.versions()
+    with pytest.raises(InputError, match="cannot be made"):
+        retire_bins(store, sorted(before)[:1], tmp_path / "file")
+    assert store.versions() == before
+
+
 def test_retiring_writes_over_nothing_and_an_unknown_bin_retires_none(store: Store, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no bin 'nobody'"):
         retire_bins(store, ["old", "nobody"], tmp_path)

@@ -107,7 +107,8 @@ def test_bad_bins_are_rejected_one_by_one(service: Any) -> None:
 
 @pytest.mark.parametrize("fault", [{"full_pct": -3}, {"full_pct": 0.5}, {"full_pct": 201}, {"name": "\ud800"},
                                    {"stream": "a\u0000"}, {"site_kind": "x" * 201}, {"device_id": "a\u0000"},
-                                   {"bin_id": " "}, {"bin_id": "\ud800"}])  # fmt: skip
+                                   {"bin_id": " "}, {"bin_id": "\ud800"}, {"empty_mm": 100, "full_mm": 100},
+                                   {"valid_from": "2026-01-02T00:00Z", "valid_to": "2026-01-01T00:00Z"}])  # fmt: skip
 def test_what_no_bin_is_like_and_no_database_takes_is_rejected_with_its_row(
     service: Any, fault: dict[str, Any]
 ) -> None:
@@ -145,6 +146,14 @@ def test_emptyings_are_kept_once(service: Any) -> None:
     assert reasons(answer) == {1: "unknown_bin", 2: "from_the_future"}
     assert service.post("/v1/emptyings", body)["unchanged"] == 1
     assert len(service.store.history().emptyings) == 1
+
+
+@pytest.mark.parametrize("fault", [{"fill_after_pct": 300}, {"fill_after_pct": -50}, {"fill_before_pct": 1e9}])
+def test_an_emptying_of_an_impossible_fill_is_rejected_with_its_row(service: Any, fault: dict[str, Any]) -> None:
+    service.know(a=10)
+    emptied = {"bin_id": "a", "emptied_at": "2026-03-01T07:40:00Z"}
+    answer = service.post("/v1/emptyings", {"emptyings": [emptied | fault, emptied]})
+    assert (answer["accepted"], reasons(answer)) == (1, {0: "invalid_row"})
 
 
 def test_weather_is_kept_once_whatever_of_it_cannot_be_used(service: Any) -> None:

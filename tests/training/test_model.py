@@ -326,7 +326,9 @@ def test_a_new_bin_is_told_whose_profile_stands_for_its_own(tiny_model: FillMode
         (replace(tiny_model, streams=(stream,)), f"the profile of stream {stream} is used"),
         (replace(tiny_model, streams=()), f"the training saw no stream {stream}, so the city's profile is used"),
     ):
-        assert one(model, history, 49, "newcomer").reasons == ((f"0 h of own history; {profile}",),)
+        assert one(model, history, 49, "newcomer").reasons == (
+            (f"0 h of own history when the model was fitted; {profile}",),
+        )
 
 
 def test_a_bin_always_at_100_is_full_now(tiny_model: FillModel) -> None:
