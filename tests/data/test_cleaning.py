@@ -176,7 +176,7 @@ def test_a_scale_without_length_is_set_aside() -> None:
     raw = pd.DataFrame({"bin_id": ["a", "b"], "timezone": "UTC", "empty_mm": ["100", "900"], "full_mm": ["100", "100"]})
     bins, rejected = clean_bins(raw)
     assert bins.frame["bin_id"].tolist() == ["b"]
-    assert rejected.frame["detail"].tolist() == ["empty_mm and full_mm are both 100 mm"]
+    assert rejected.frame["detail"].tolist() == ["empty_mm and full_mm are both 100: no distance tells the fill"]
 
 
 def test_bad_bins_are_set_aside() -> None:
