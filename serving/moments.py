@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
+from serving.wording import found
+
 FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
@@ -18,16 +20,18 @@ DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 def _written_out(value: Any) -> Any:
     if isinstance(value, datetime) or (isinstance(value, str) and DATE_AND_TIME.match(value)):
         return value
-    raise ValueError("expected a date and time with an offset, such as 2026-03-01T06:00:00+01:00")
+    raise ValueError(
+        f"expected a date and time with an offset, such as 2026-03-01T06:00:00+01:00, found {found(value)}"
+    )
 
 
 def _within_reach(moment: datetime) -> datetime:
     try:
         moment = moment.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("expected a moment between 1990 and 2200") from error
+        raise ValueError(f"expected a moment between 1990 and 2200, found {moment}") from error
     if not FIRST <= moment <= LAST:
-        raise ValueError("expected a moment between 1990 and 2200")
+        raise ValueError(f"expected a moment between 1990 and 2200, found {moment}")
     return moment
 
 

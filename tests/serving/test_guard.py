@@ -91,6 +91,19 @@ def test_what_is_not_json_is_a_400(service: Any, path: str) -> None:
             "expected a text, found 3",
         ),
         ("due", '{"by": "2026-03-33T06:00:00Z"}', "#/by", "expected a date and time with an offset, found"),
+        (
+            "due",
+            '{"by": "tomorrow"}',
+            "#/by",
+            'expected a date and time with an offset, such as 2026-03-01T06:00:00+01:00, found "tomorrow"',
+        ),
+        ("due", '{"by": "2226-03-03T06:00:00Z"}', "#/by", "expected a moment between 1990 and 2200, found 2226-03-03"),
+        (
+            "due",
+            '{"by": "2026-03-03T06:00:00Z", "limit": 10000000}',
+            "#/limit",
+            "expected at most 1000000, found 10000000",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_a_clients_words(
@@ -99,6 +112,12 @@ def test_what_is_wrong_is_told_in_a_clients_words(
     (error,) = refused(service.client.post(f"/v1/{path}", content=body, headers=JSON), 400)["errors"]
     assert error["pointer"] == pointer
     assert error["detail"].startswith(detail)
+
+
+def test_what_is_wrong_in_an_address_is_told_in_a_clients_words(service: Any) -> None:
+    service.know(a=10)
+    (error,) = refused(service.ask("GET", "/v1/bins/a?days=abc"), 400)["errors"]
+    assert (error["pointer"], error["detail"]) == ("#/days", 'expected a number, found "abc"')
 
 
 @pytest.mark.parametrize("path", ["/v1/forecast", "/v1/readings"])
