@@ -16,7 +16,6 @@ from training.profiles import FillRateProfiles
 from training.resistance import Resistance
 from training.seasons import Seasons
 from training.settings import ModelSettings
-from training.threads import beside_each_other
 
 SETTLE_H = 72.0  # no question in a bin's first three days
 OUTAGE_H = (6.0, 96.0)
@@ -77,22 +76,18 @@ def plan(history: History, until: pd.Timestamp, settings: ModelSettings, rng: np
     fresh = stranger & (rng.random(len(asks)) < FRESH)
     shortest, longest = np.log(FRESH_DAYS)
     asks.days[fresh] = np.exp(rng.uniform(shortest, longest, int(fresh.sum())))
-
-    def learned(fold: int) -> FillRateProfiles:
-        """Profiles of the other blocks of time."""
-        others = block_of_span != fold
-        some = others if others.any() else ~others
-        return FillRateProfiles().fit(spans_x[some], rises[some])
-
     tables: list[np.ndarray] = []
     above = 0
-    folds = range(settings.folds)
-    for fold, elsewhere in zip(folds, beside_each_other(learned, folds, settings.threads), strict=True):
+    for fold in range(settings.folds):
+        others = block_of_span != fold
+        if not others.any():
+            others = np.ones(len(others), dtype=bool)
+        learned = FillRateProfiles().fit(spans_x[others], rises[others])
         mine = block == fold
         nobody = np.where(stranger[mine], "", asks.bin_ids[mine])
-        asks.profile[mine] = above + elsewhere.rows(nobody, asks.streams[mine], asks.sites[mine])
-        tables.append(elsewhere.table)
-        above += len(elsewhere.table)
+        asks.profile[mine] = above + learned.rows(nobody, asks.streams[mine], asks.sites[mine])
+        tables.append(learned.table)
+        above += len(learned.table)
     profiles = FillRateProfiles().fit(spans_x, rises)
     asks.code[:] = np.where(stranger, -1, pd.Index(profiles.bin_ids_).get_indexer(pd.Index(asks.bin_ids)))
     split = int(blocks[0] + (blocks[-1] - blocks[0]) * KNOWN_SHARE)
