@@ -67,11 +67,15 @@ class Health:
     fractions: np.ndarray
 
     @property
+    def faulty(self) -> np.ndarray:
+        """(m,) bool: what the sensor tells may have nothing to do with what lies in the bin."""
+        return self.stuck | self.erratic | self.out_of_scale | self.fractions
+
+    @property
     def status(self) -> np.ndarray:
         """(m,) ok, stale, faulty_sensor or no_data."""
-        faulty = self.stuck | self.erratic | self.out_of_scale | self.fractions
         return np.select(
-            [self.readings == 0, faulty, self.silent], ["no_data", "faulty_sensor", "stale"], default="ok"
+            [self.readings == 0, self.faulty, self.silent], ["no_data", "faulty_sensor", "stale"], default="ok"
         ).astype(object)
 
     def reasons(self) -> list[tuple[str, ...]]:

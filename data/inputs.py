@@ -84,16 +84,21 @@ def read_inputs(
 def need_readings(inputs: Inputs, source: str) -> None:
     """Raise InputError when not one reading is usable."""
     if not len(inputs.readings):
-        frame = inputs.rejected["readings"].frame
-        counts = ", ".join(f"{n:,} {reason}" for reason, n in inputs.rejected["readings"].counts().items())
-        aside = inputs.rejected["bins"].frame if "bins" in inputs.rejected else frame.head(0)
-        of_bins = ""
-        if len(aside):
-            first = f"row {aside['row'].iloc[0]}: {aside['detail'].iloc[0]}"
-            of_bins = f"; of the bins table {len(aside):,} of {inputs.rows['bins']:,} rows were set aside, {first}"
+        rejected = inputs.rejected["readings"]
+        counts = ", ".join(f"{n:,} {reason}" for reason, n in rejected.counts().items())
+        bins, of_bins = inputs.rejected.get("bins"), ""
+        if bins is not None and len(bins):
+            of_bins = (
+                f"; of the bins table {len(bins):,} of {inputs.rows['bins']:,} rows were set aside, {_first(bins)}"
+            )
         raise InputError(
             f"None of the {inputs.rows['readings']:,} rows of {source} is usable ({counts}; "
-            f"row {frame['row'].iloc[0]}: {frame['detail'].iloc[0]}{of_bins})",
+            f"{_first(rejected)}{of_bins})",
             expected="at least one reading",
             remedy="See each row's reason with: brimcast data check --readings R --rejected OUT.csv",
         )
+
+
+def _first(rejected: Rejected) -> str:
+    """The first row that was set aside, and why."""
+    return f"row {rejected.frame['row'].iloc[0]}: {rejected.frame['detail'].iloc[0]}"

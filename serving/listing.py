@@ -17,7 +17,7 @@ COLUMNS = ("bin_id", "status", "fill_now_pct", "p_full", "expected_fill_pct", "l
 
 HEADINGS = ("bin", "full by then", "fill now", "fill then", "empty no later than", "even odds of full", "litres")
 LINES = 5  # below the table: bins of which there is something to know, and those that are skipped
-ALL = "--csv or --json tells all"
+SEE_ALL = "--csv or --json tells all"
 RIGHT = ("full by then", "fill now", "fill then", "litres")
 
 
@@ -54,7 +54,7 @@ def print_due(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows
     for due in told[:LINES]:
         print(f"  {due.bin_id}  {'; '.join(due.reasons)}")
     if len(told) > LINES:
-        print(f"  and of {len(told) - LINES} more there is something to know: {ALL}")
+        print(f"  and of {len(told) - LINES} more there is something to know: {SEE_ALL}")
     if answer.left_out:
         print(f"Due beyond what was asked for: {answer.left_out:,}.")
     if answer.skipped:
@@ -62,7 +62,7 @@ def print_due(answer: DueAnswer, by: datetime, risk: float, zone: ZoneInfo, rows
         for skipped in answer.skipped[:LINES]:
             print(f"  {skipped.bin_id}  {skipped.status}: {'; '.join(skipped.reasons)}")
         if len(answer.skipped) > LINES:
-            print(f"  and {len(answer.skipped) - LINES} more: {ALL}")
+            print(f"  and {len(answer.skipped) - LINES} more: {SEE_ALL}")
 
 
 def due_csv(answer: DueAnswer) -> str:

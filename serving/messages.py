@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from data.tables import FILL_MAX_PCT, FILL_MIN_PCT
 from serving.moments import BinId, BinName, Moment, Number, Text, integral
 from serving.wording import said
 
@@ -123,7 +124,7 @@ class ReadingRow(BaseModel):
 
     bin_id: BinId
     measured_at: Moment
-    fill_pct: Number = Field(default=0.0, ge=-5, le=200, description="percent of usable capacity")
+    fill_pct: Number = Field(default=0.0, ge=FILL_MIN_PCT, le=FILL_MAX_PCT, description="percent of usable capacity")
     distance_mm: Number = Field(default=0.0, description="millimetres from the sensor to the waste")
     received_at: Moment | None = Field(default=None, description="when it was heard of; default: now")
     temperature_c: Number | None = None
@@ -185,9 +186,9 @@ class EmptyingRow(BaseModel):
     bin_id: BinName
     emptied_at: Moment
     received_at: Moment | None = Field(default=None, description="when it was heard of; default: now")
-    fill_before_pct: Number | None = Field(default=None, ge=-5, le=200)
+    fill_before_pct: Number | None = Field(default=None, ge=FILL_MIN_PCT, le=FILL_MAX_PCT)
     fill_after_pct: Number | None = Field(
-        default=None, ge=-5, le=200, description="what stayed in it; default: nothing"
+        default=None, ge=FILL_MIN_PCT, le=FILL_MAX_PCT, description="what stayed in it; default: nothing"
     )
     source: Literal["reported", "detected"] | None = None
     probability: Number | None = Field(default=None, ge=0, le=1)

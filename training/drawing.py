@@ -92,9 +92,9 @@ def stroke(plane: Plane, start: tuple[float, float], end: tuple[float, float], k
     )
 
 
-def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", tip: str = "") -> str:
     """Words at a place of the drawing (not of the values)."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}{_tip(tip)}</text>'
 
 
 def name(right: float, y: float, words: str) -> str:
@@ -103,7 +103,7 @@ def name(right: float, y: float, words: str) -> str:
     if len(words) <= most:
         return text(right, y, words, "", "end")
     cut = words[: most - 1].rstrip() + "…"
-    return f'<text class="" x="{right:.1f}" y="{y:.1f}" text-anchor="end">{escape(cut)}{_tip(words)}</text>'
+    return text(right, y, cut, "", "end", words)
 
 
 def labels(wanted: Iterable[tuple[float, float, str, str]]) -> list[str]:

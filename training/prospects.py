@@ -193,7 +193,7 @@ def prospects(
     some = np.flatnonzero((found.health.readings > 0) & ~np.isnan(found.level))
     known = _Known(asks, found, skies, gathered, clock)
     near, no_round, trust, belief = _by_ensemble(model, known, some)
-    faulty = found.health.status[some] == "faulty_sensor"
+    faulty = found.health.faulty[some]
     now, gained, emptied, refilled, anything = _by_own_rates(model, known, some, faulty)
     own = model.accumulation.resistance.level(added(now, gained[:, : len(NEAR_H)]), asks.streams[some])
     share = model.accumulation.schooling
@@ -233,11 +233,7 @@ def _by_ensemble(
 def _by_own_rates(
     model: FillModel, known: _Known, some: np.ndarray, faulty: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What is gathered by now (n, 1, 13); `gained`, `emptied`, `refilled`, `anything` of the asks `some`: `Prospects`.
-
-    Where an emptying was reported a faulty sensor is not needed to know what came since; else any level now is as
-    likely as any other.
-    """
+    """What is gathered by now (n, 1, 13); `gained`, `emptied`, `refilled` and `anything` of the asks `some`."""
     asks, found, gathered, clock = known.asks, known.found, known.gathered, known.clock
     moments = asks.as_of[some][:, None] + (HORIZONS_H * HOUR_US).astype(np.int64)
     rows = np.broadcast_to(some[:, None], moments.shape)
@@ -258,13 +254,24 @@ def _by_own_rates(
     last = model.accumulation.resistance.gathered(level, asks.streams[some])[:, None]
     gain = model.accumulation.gained
     gained = gain(hope, doubt)
-    of = some[faulty]
-    reported = (total[faulty, 0] - gathered.at(found.visits.told[of], of)) / NANO * pace[faulty]
-    since_report = gain(hope[faulty] + reported[:, None], doubt[faulty])
-    any_level = np.broadcast_to(LEARNED * HIGHEST_PCT, (len(of), 1, len(LEARNED)))
-    from_any = added(model.accumulation.resistance.gathered(any_level, asks.streams[of]), gained[faulty])
-    anything = np.where(found.visits.reported[of][:, None, None], since_report, from_any)
+    of_faulty = some[faulty]
+    reported = total[faulty, 0] - gathered.at(found.visits.last_reported[of_faulty], of_faulty)
+    since_report = gain(hope[faulty] + (reported / NANO * pace[faulty])[:, None], doubt[faulty])
+    anything = _anything(model, known, of_faulty, gained[faulty], since_report)
     return added(last, gain(unheard, doubt)), gained, emptied, gain(anew, doubt), anything
+
+
+def _anything(
+    model: FillModel, known: _Known, of_faulty: np.ndarray, gained: np.ndarray, since_report: np.ndarray
+) -> np.ndarray:
+    """(f, H, 13) what lies in the bins of the asks `of_faulty` (f,) if their sensors tell nothing.
+
+    Where an emptying was reported what came since (f, H, 13) is known without them; else any level now is as likely as
+    any other, and what is `gained` (f, H, 13) comes on top.
+    """
+    any_level = np.broadcast_to(LEARNED * HIGHEST_PCT, (len(of_faulty), 1, len(LEARNED)))
+    now = model.accumulation.resistance.gathered(any_level, known.asks.streams[of_faulty])
+    return np.where(known.found.visits.reported[of_faulty][:, None, None], since_report, added(now, gained))
 
 
 def _recalibrated(model: FillModel, quantiles: np.ndarray, streams: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from training.score_charts import (
     span_h,
 )
 from training.slices import SLICES, TITLES
-from training.trust_charts import coverage_chart, reliability_chart, slice_coverage_chart
+from training.trust_charts import AS_WANTED, coverage_chart, reliability_chart, slice_coverage_chart
 
 if TYPE_CHECKING:
     from training.backtest import Backtest
@@ -84,7 +84,7 @@ def _top(
         words = f"skill over {other}{ends(all_['skill_low'], all_['skill_high'], '+.1%')}"
         tiles.append(Tile(f"{all_['skill']:+.1%}", words, kind))
     held = abs(all_["cover80"] - 0.8)
-    kind = "good" if held <= 0.03 else "bad" if held > 0.06 else ""
+    kind = "good" if held <= AS_WANTED else "bad" if held > 0.06 else ""
     tiles.append(Tile(f"{all_['cover80']:.1%}", "of truths in the 80% interval", kind))
     brier = "Brier score of p_full" + (f" ({other}: {all_['other_brier']:.3f})" if other else "")
     tiles.append(Tile(f"{all_['brier']:.3f}", brier))

@@ -13,7 +13,7 @@ from training.score_charts import _rows, ends, listed, slice_rows, span_h
 
 WANTED80, WANTED50 = (0.74, 0.86), (0.44, 0.56)
 SLACK, LEAST = 0.05, 200
-JUST = 0.03
+AS_WANTED = 0.03
 
 
 def reliability_chart(title: str, rows: pd.DataFrame, other: pd.DataFrame | None, names: tuple[str, str]) -> Card:
@@ -106,7 +106,7 @@ def coverage_chart(table: pd.DataFrame, ours: str) -> Card:
 
 
 def _lean(held: float, wanted: float) -> str:
-    return "as wanted" if abs(held - wanted) <= JUST else "too wide" if held > wanted else "too narrow"
+    return "as wanted" if abs(held - wanted) <= AS_WANTED else "too wide" if held > wanted else "too narrow"
 
 
 def slice_coverage_chart(table: pd.DataFrame) -> Card:

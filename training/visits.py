@@ -24,7 +24,7 @@ class Visits:
     low, high (k,)    the readings between which each happened, rising in each bin
     first (m,)        the first reading: of the time before nothing is known
     reported (m,)     bool: some of them were reported
-    told (m,)         the last that was; the first reading where none was
+    last_reported (m,) the last that was; the first reading where none was
     """
 
     offsets: np.ndarray
@@ -32,7 +32,7 @@ class Visits:
     high: np.ndarray
     first: np.ndarray
     reported: np.ndarray
-    told: np.ndarray
+    last_reported: np.ndarray
 
     @classmethod
     def of(cls, cycles: Cycles, clock: Clock) -> Visits:
@@ -43,11 +43,11 @@ class Visits:
         some = np.flatnonzero(s.last >= 0)
         first[some] = clock.local_s(s.measured[s.offsets[some]], some)
         reports = np.flatnonzero(cycles.reported)
-        reported, told = np.zeros(len(s), dtype=bool), first.copy()
+        reported, last_reported = np.zeros(len(s), dtype=bool), first.copy()
         reported[s.seq[reports]] = True
-        np.maximum.at(told, s.seq[reports], clock.local_s(s.measured[reports], s.seq[reports]))
+        np.maximum.at(last_reported, s.seq[reports], clock.local_s(s.measured[reports], s.seq[reports]))
         low, high = (clock.local_s(s.measured[i], s.seq[at]) for i in (at - 1, at))
-        return cls(np.searchsorted(at, s.offsets), low, high, first, reported, told)
+        return cls(np.searchsorted(at, s.offsets), low, high, first, reported, last_reported)
 
     def before(self, moment: np.ndarray, row: np.ndarray) -> np.ndarray:
         """(k,) emptyings of bins `row` (k,) before `moment` (k,); one of which it is uncertain counts in part."""
