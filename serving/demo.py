@@ -49,7 +49,10 @@ def run_demo(*, bins: int, days: int, seed: int, once: bool, port: int, now: dat
             server.wait_ready(say)
         show(server, tomorrow_morning(now, plan.timezone), ZoneInfo(plan.timezone))
         if once:
-            print("\nThe service ends now; without --once it stays, at the same addresses.", flush=True)
+            print(
+                "\nThe service ends now; without --once it goes on answering, at the addresses it then tells.",
+                flush=True,
+            )
             return
         print("\nIt goes on answering until Ctrl-C.", flush=True)
         try:
