@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from data.tables import FILL_MAX_PCT, FILL_MIN_PCT
+from data.tables import FILL_MAX_PCT, FILL_MIN_PCT, FULL_RANGE_PCT
 from serving.moments import BinId, BinName, Moment, Number, Text, integral
 from serving.wording import said
 
@@ -50,7 +50,11 @@ Horizon = Annotated[Number, Field(gt=0, le=HORIZON_MAX_H, description="hours fro
 Level = Annotated[Number, Field(ge=0.01, le=0.99, description="a probability")]
 FullPct = Annotated[
     Number | None,
-    Field(ge=1, le=100, description="percent at which a bin counts as full; default: each bin's own full_pct"),
+    Field(
+        ge=FULL_RANGE_PCT[0],
+        le=FULL_RANGE_PCT[1],
+        description="percent at which a bin counts as full; default: each bin's own full_pct",
+    ),
 ]
 Limit = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(integral)]
 AsOf = Annotated[
@@ -158,7 +162,10 @@ class BinRow(BaseModel):
     longitude: Number | None = Field(default=None, ge=-180, le=180)
     capacity_l: Number | None = Field(default=None, gt=0)
     full_pct: Number | None = Field(
-        default=None, ge=1, le=200, description="percent at which it counts as full; default 95"
+        default=None,
+        ge=FULL_RANGE_PCT[0],
+        le=FULL_RANGE_PCT[1],
+        description="percent at which it counts as full; default 95",
     )
     empty_mm: Number | None = Field(default=None, description="distance from sensor to the floor of the empty bin")
     full_mm: Number | None = Field(default=None, description="distance from sensor to the waste when full")
@@ -262,3 +269,22 @@ class WeatherRequest(Message):
     """Weather of the city, forecast or observed, up to 10,000 hours."""
 
     weather: _rows(WeatherRow)  # type: ignore[valid-type]  # as above
+
+
+class BinsQuery(BaseModel):
+    """Which of all bins are told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    after: Annotated[
+        str, Field(max_length=200, pattern=r"^[^\x00]*$", description="bins whose bin_id comes after this one")
+    ] = ""
+
+
+class BinQuery(BaseModel):
+    """How far back a bin's readings are told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: Annotated[float, Field(gt=0, le=366, allow_inf_nan=False)] = 14

@@ -21,7 +21,7 @@ from serving.fleet import fleet
 from serving.intake import put_bins, take_emptyings, take_readings, take_weather
 from serving.known import bin_page, bins_page
 from serving.live import Live, log
-from serving.messages import BinsRequest, EmptyingsRequest, ReadingsRequest, WeatherRequest
+from serving.messages import BinQuery, BinsQuery, BinsRequest, EmptyingsRequest, ReadingsRequest, WeatherRequest
 from serving.metrics import exposition
 from serving.openapi import OPERATION, Endpoint, as_served, document
 from serving.problems import EXPLAINED, PROBLEM_JSON, Problem, invalid
@@ -86,25 +86,19 @@ def _add_tables(app: FastAPI) -> None:
         return take_weather(live.store(), body.weather, live.now())
 
     @app.get("/v1/bins", summary="All bins", tags=["what is known"])
-    def all_bins(
-        request: Request,
-        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-        after: Annotated[
-            str, Query(max_length=200, pattern=r"^[^\x00]*$", description="bins whose bin_id comes after this one")
-        ] = "",
-    ) -> BinsAnswer:
+    def all_bins(request: Request, query: Annotated[BinsQuery, Query()]) -> BinsAnswer:
         """The bins by bin_id, `limit` at a time."""
-        return bins_page(_live(request).store(), limit, after)
+        return bins_page(_live(request).store(), query.limit, query.after)
 
     @app.get("/v1/bins/{bin_id:path}", summary="One bin", tags=["what is known"])
     def one_bin(
         request: Request,
         bin_id: Annotated[str, Path(min_length=1, max_length=200)],
-        days: Annotated[float, Query(gt=0, le=366, allow_inf_nan=False)] = 14,
+        query: Annotated[BinQuery, Query()],
     ) -> BinAnswer:
         """Its readings and emptyings of the last days, its forecast, and its own fill-rate profile."""
         live = _live(request)
-        return bin_page(live, bin_id, days)
+        return bin_page(live, bin_id, query.days)
 
     @app.get("/v1/model", response_model_exclude_unset=True, summary="The model card", tags=["forecasts"])
     def model(request: Request) -> ModelCard:

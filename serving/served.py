@@ -25,5 +25,5 @@ class Served:
         return [method for method in METHODS if self._takes(scope, method)]
 
     def _takes(self, scope: Scope, method: str) -> bool:
-        asked = {**scope, "method": method}
+        asked = {**scope, "method": "GET" if method == "HEAD" else method}
         return any(route.matches(asked)[0] is Match.FULL for route in self._routes)

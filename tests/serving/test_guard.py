@@ -63,6 +63,26 @@ def test_a_wrong_method_is_a_405(service: Any) -> None:
     refused(service.ask("DELETE", "/v1/bins"), 405)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/bins", "/docs", "/nope"])
+def test_head_is_answered_as_get_is_without_a_body(service: Any, path: str) -> None:
+    asked, told = service.ask("HEAD", path), service.ask("GET", path)
+    assert asked.status_code == told.status_code
+    assert asked.headers["content-type"] == told.headers["content-type"]
+    assert asked.content == b""
+
+
+def test_head_is_not_taken_where_get_is_not(service: Any) -> None:
+    assert service.ask("HEAD", "/v1/due").status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/v1/bins?limt=5", "/v1/bins/bin-0001?limt=5"])
+def test_a_mistyped_query_parameter_is_named(service: Any, path: str) -> None:
+    document = refused(service.ask("GET", path), 400)
+    assert document["errors"] == [
+        {"pointer": "#/limt", "detail": "is no field that is known here; /docs lists those that are"}
+    ]
+
+
 @pytest.mark.parametrize("path", ["/v1/forecast", "/v1/due", "/v1/readings", "/v1/emptyings"])
 def test_what_is_not_json_is_a_400(service: Any, path: str) -> None:
     for body in (b"", b"{", b"\xff\xfe", b"[1,", b"[" * 100_000, b'{"readings": ' + b"9" * 5000 + b"}", b"null", b"[]"):
