@@ -12,7 +12,7 @@ from data.errors import InputError
 from data.faults import MALFORMED, Faults, empty, ids, number
 from data.readings import Readings, Rejected
 from data.scales import Scales
-from data.tables import BINS, CLOCK_SLACK_MIN, EMPTYINGS, FILL_MAX_PCT, FILL_MIN_PCT, FULL_RANGE_PCT, READINGS
+from data.tables import BINS, CLOCK_SLACK_MIN, EMPTYINGS, FILL_MAX_PCT, FILL_MIN_PCT, READINGS
 from data.times import Times, known_zones, read_times
 from data.weather import TIMES, Weather
 
@@ -26,7 +26,7 @@ BIN_RANGES = {
     "latitude": (-90.0, 90.0),
     "longitude": (-180.0, 180.0),
     "capacity_l": (1e-9, np.inf),
-    "full_pct": FULL_RANGE_PCT,
+    "full_pct": (1.0, 200.0),
     "empty_mm": (-np.inf, np.inf),
     "full_mm": (-np.inf, np.inf),
 }

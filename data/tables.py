@@ -4,7 +4,6 @@ import pandera.pandas as pa
 
 UTC = "datetime64[us, UTC]"
 FILL_MIN_PCT, FILL_MAX_PCT = -5.0, 200.0
-FULL_RANGE_PCT = (1.0, 100.0)  # no reading counts as more than 100
 FULL_PCT = 95.0
 CLOCK_SLACK_MIN = 5.0
 
@@ -40,7 +39,7 @@ BINS = pa.DataFrameSchema(
         "longitude": _column(float, "degrees east", checks=pa.Check.in_range(-180, 180)),
         "capacity_l": _column(float, "litres", checks=pa.Check.gt(0)),
         "full_pct": _column(float, "percent at which the bin counts as full", required=True,
-                            checks=pa.Check.in_range(*FULL_RANGE_PCT)),
+                            checks=pa.Check.in_range(1, 200)),
         "empty_mm": _column(float, "millimetres from the sensor to the floor of the empty bin"),
         "full_mm": _column(float, "millimetres from the sensor to the waste when full"),
         "device_id": _column(str, "the sensor's own id"),

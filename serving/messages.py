@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from data.tables import FILL_MAX_PCT, FILL_MIN_PCT, FULL_RANGE_PCT
+from data.tables import FILL_MAX_PCT, FILL_MIN_PCT
 from serving.moments import BinId, BinName, Moment, Number, Text, integral
 from serving.wording import said
 
@@ -50,11 +50,7 @@ Horizon = Annotated[Number, Field(gt=0, le=HORIZON_MAX_H, description="hours fro
 Level = Annotated[Number, Field(ge=0.01, le=0.99, description="a probability")]
 FullPct = Annotated[
     Number | None,
-    Field(
-        ge=FULL_RANGE_PCT[0],
-        le=FULL_RANGE_PCT[1],
-        description="percent at which a bin counts as full; default: each bin's own full_pct",
-    ),
+    Field(ge=1, le=100, description="percent at which a bin counts as full; default: each bin's own full_pct"),
 ]
 Limit = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(integral)]
 AsOf = Annotated[
@@ -162,10 +158,7 @@ class BinRow(BaseModel):
     longitude: Number | None = Field(default=None, ge=-180, le=180)
     capacity_l: Number | None = Field(default=None, gt=0)
     full_pct: Number | None = Field(
-        default=None,
-        ge=FULL_RANGE_PCT[0],
-        le=FULL_RANGE_PCT[1],
-        description="percent at which it counts as full; default 95",
+        default=None, ge=1, le=200, description="percent at which it counts as full; default 95; over 100 as 100"
     )
     empty_mm: Number | None = Field(default=None, description="distance from sensor to the floor of the empty bin")
     full_mm: Number | None = Field(default=None, description="distance from sensor to the waste when full")

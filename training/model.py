@@ -184,7 +184,7 @@ class FillModel:
         streams = known["stream"].fillna("mixed").to_numpy(object)
         sites = known["site_kind"].fillna(UNKNOWN).to_numpy(object)
         zones = known["timezone"].fillna("UTC").to_numpy(object)
-        full = known["full_pct"].fillna(95.0).to_numpy(dtype=float)
+        full = known["full_pct"].fillna(95.0).clip(upper=100).to_numpy(dtype=float)  # no reading counts for more
         named = known["bin_id"].notna().to_numpy()
         code = pd.Index(self.profiles.bin_ids_).get_indexer(pd.Index(ids))
         days, profile = np.full(len(ids), RECENT_DAYS), self.profiles.rows(ids, streams, sites)

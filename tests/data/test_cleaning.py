@@ -184,7 +184,7 @@ def test_bad_bins_are_set_aside() -> None:
         {
             "bin_id": ["a", "b", "c", None, "a"],
             "timezone": ["UTC", "Mars/X", "UTC", "UTC", "UTC"],
-            "full_pct": ["90", "90", "100.5", "90", "91"],
+            "full_pct": ["90", "90", "999", "90", "91"],
         }
     )
     bins, rejected = clean_bins(raw)

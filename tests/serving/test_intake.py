@@ -105,7 +105,7 @@ def test_bad_bins_are_rejected_one_by_one(service: Any) -> None:
     assert sorted(reasons(answer)) == [1, 2, 3, 4, 5, 6, 7]
 
 
-@pytest.mark.parametrize("fault", [{"full_pct": -3}, {"full_pct": 0.5}, {"full_pct": 100.5}, {"name": "\ud800"},
+@pytest.mark.parametrize("fault", [{"full_pct": -3}, {"full_pct": 0.5}, {"full_pct": 201}, {"name": "\ud800"},
                                    {"stream": "a\u0000"}, {"site_kind": "x" * 201}, {"device_id": "a\u0000"},
                                    {"bin_id": " "}, {"bin_id": "\ud800"}, {"empty_mm": 100, "full_mm": 100},
                                    {"valid_from": "2026-01-02T00:00Z", "valid_to": "2026-01-01T00:00Z"}])  # fmt: skip

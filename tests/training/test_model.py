@@ -338,6 +338,18 @@ def test_a_bin_always_at_100_is_full_now(tiny_model: FillModel) -> None:
     assert answer.quantile(0.9, START + pd.Timedelta(hours=105))[0] == 100
 
 
+def test_a_bin_that_is_full_beyond_the_rim_is_full_at_it(
+    tiny_model: FillModel, small_history: History, split: pd.Timestamp
+) -> None:
+    rim, beyond = (
+        replace(small_history, bins=Bins.checked(small_history.bins.frame.assign(full_pct=full)))
+        for full in (100.0, 150.0)
+    )
+    forecast = tiny_model.forecast(rim, split)
+    assert forecast.p_full(split + pd.Timedelta(hours=72)).max() > 0
+    assert_same(tiny_model.forecast(beyond, split), forecast)
+
+
 def test_a_dead_sensor_is_stale_and_its_interval_widens(tiny_model: FillModel) -> None:
     history = made_up(hourly("bin-0001", np.arange(50) * 0.5))
     alive, dead = one(tiny_model, history, 49, "bin-0001"), one(tiny_model, history, 49 + 120, "bin-0001")
