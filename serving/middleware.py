@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from serving.access import Access
 from serving.asgi import App, Receive, Scope, Send, header, request_id
 from serving.bodies import MAX_BODY_BYTES, check_json, replay, whole_body
+from serving.ending import Ending
 from serving.keys import Key
 from serving.logs import REQUEST_ID, tell_request
 from serving.metrics import METHODS, count_request, template
@@ -55,10 +56,12 @@ class Guard:
     ) -> None:
         self.app, self.routes, self.max_body_bytes, self.down = app, routes, max_body_bytes, down
         self._access, self._methods = access, methods
+        self._ending = Ending()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every answer carries X-Request-ID, every error is a problem document."""
         if scope["type"] == "lifespan":
+            self._ending.heed()
             await self.app(scope, receive, send)
             return
         if scope["type"] != "http":  # none are served, and none shall come in beside the keys
@@ -70,14 +73,14 @@ class Guard:
             return
         crossing = CORSMiddleware(self._answer, allow_origins=allowed, **CROSSING)  # type: ignore[arg-type]  # of mixed types
         if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
-            reply = Reply(send, request_id(scope))
+            reply = Reply(send, request_id(scope), self._ending)
             await crossing(scope, receive, reply.send)
             await reply.finish()
         else:
             await crossing(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = Reply(send, request_id(scope))
+        reply = Reply(send, request_id(scope), self._ending)
         REQUEST_ID.set(reply.request_id)
         started, key = time.perf_counter(), None
         try:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from serving.asgi import Message, Send
+from serving.ending import Ending
 from serving.problems import PROBLEM_JSON, converted
 
 Headers = list[tuple[bytes, bytes]]
@@ -18,6 +19,7 @@ TOLD_ON = (b"allow", b"retry-after", b"www-authenticate")
 REDIRECTS = (301, 302, 303, 307, 308)
 """None is ours: BentoML's router leads /docs/ to /docs, of whatever host the client names."""
 EVERY = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+LAST = (b"connection", b"close")
 HTML = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -30,8 +32,9 @@ HTML = (
 class Reply:
     """One answer. Errors that frameworks word their own way are held until whole, then sent as problems."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, ending: Ending) -> None:
         self._send, self.request_id, self.status, self.over = send, request_id, 0, False
+        self._ending = ending
         self._held: list[bytes] | None = None
         self._headers: Headers = []
 
@@ -83,6 +86,8 @@ class Reply:
 
     def _whole(self, headers: Headers) -> Headers:
         more = (*EVERY, *HTML) if _is(headers, "text/html") else EVERY
+        if self._ending.begun:
+            more = (*more, LAST)
         return [*headers, *more, (b"x-request-id", self.request_id.encode())]
 
 
