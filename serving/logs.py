@@ -67,6 +67,8 @@ def configure(level: str) -> None:
     for handler in {handler for logger in named for handler in logger.handlers}:
         if type(handler) is logging.StreamHandler:
             handler.setFormatter(JsonLines())
+    for logger in named[1:]:
+        logger.propagate = not logger.handlers  # else the root's handlers say each line again
 
 
 def tell_request(method: str, route: str, status: int, seconds: float, request_id: str, key: str) -> None:

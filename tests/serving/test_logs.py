@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 from typing import Any
 
 import pytest
 
-from serving.logs import REQUEST_ID, JsonLines, tell_request, without_secrets
+from serving.logs import REQUEST_ID, JsonLines, configure, tell_request, without_secrets
 
 
 def line(message: str, *values: object, **more: Any) -> dict[str, Any]:
@@ -71,3 +72,19 @@ def test_failed_requests_are_errors_refused_ones_are_told_others_only_when_asked
     caplog.set_level(logging.DEBUG, "brimcast")
     tell_request("GET", "/v1/bins", 200, 0.1, "r", "")
     assert caplog.records[-1].levelname == "DEBUG"
+
+
+def test_a_line_of_the_server_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = io.StringIO()
+    root, server = logging.getLogger(), logging.getLogger("uvicorn.error")
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(told)])
+    monkeypatch.setattr(server, "handlers", [logging.StreamHandler(told)])  # as BentoML has it
+    monkeypatch.setattr(server, "propagate", True)
+    before = logging.getLogger("brimcast").level
+    try:
+        configure("info")
+        server.error("cut off")
+    finally:
+        logging.getLogger("brimcast").setLevel(before)
+    (said,) = told.getvalue().splitlines()
+    assert json.loads(said)["message"] == "cut off"
