@@ -19,7 +19,7 @@ TOLD_ON = (b"allow", b"retry-after", b"www-authenticate")
 REDIRECTS = (301, 302, 303, 307, 308)
 """None is ours: BentoML's router leads /docs/ to /docs, of whatever host the client names."""
 EVERY = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
-LAST = (b"connection", b"close")
+CLOSE = (b"connection", b"close")
 HTML = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -87,7 +87,7 @@ class Reply:
     def _whole(self, headers: Headers) -> Headers:
         more = (*EVERY, *HTML) if _is(headers, "text/html") else EVERY
         if self._ending.begun:
-            more = (*more, LAST)
+            more = (*more, CLOSE)
         return [*headers, *more, (b"x-request-id", self.request_id.encode())]
 
 

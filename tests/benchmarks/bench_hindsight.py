@@ -4,7 +4,7 @@ Of Prague (../shared/data), on held-out months or on the test period, a stream a
 boosters on the model's own features learn from all moments before the span, then besides from the span's other blocks
 of four weeks, before and after the one that is asked (three days apart). No forecast may; what the second gains is what
 fresher learning, or another season, could teach at most. CRPS by horizon of both, and their ratio with 95% intervals
-(whole weeks of bins are drawn). It takes a quarter of an hour; nothing is to be tuned by it.
+(whole weeks of bins are drawn). It takes ten minutes; nothing is to be tuned by it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bench_new_stream import FOLDER, HORIZONS_H
 
 from data.health import RECENT_DAYS
 from data.history import History
-from data.sequences import HOUR_US, microsecond, microseconds
-from training.calendar import holiday_days
+from data.sequences import HOUR_US, microseconds
 from training.curriculum import plan
 from training.examples import Asks, Examples, learn_examples
 from training.grid import NEAR_H
 from training.inputs import read_history
 from training.labels import asks
+from training.model import _holidays
 from training.practice import known_by
 from training.scores import TAUS, bootstrap_ratio, crps_deciles
 from training.settings import ModelSettings
@@ -79,8 +79,7 @@ def lessons(whole: History, start: pd.Timestamp, stop: pd.Timestamp) -> tuple[Ex
     code = pd.Index(profiles.bin_ids_).get_indexer(pd.Index(ids))
     days, row = np.full(len(ids), RECENT_DAYS), profiles.rows(ids, streams, sites)
     then = Asks(ids, streams, sites, zones, as_of, as_of, days, row, code)
-    first = microsecond(past.readings.frame["measured_at"].min())
-    holidays = holiday_days("CZ", *(at // (24 * HOUR_US) + by for at, by in ((first, -28), (microsecond(stop), 30))))
+    holidays = _holidays(settings, past, stop)
 
     def told(some: History, questions: Asks, table: np.ndarray, horizons_h: np.ndarray) -> Examples:
         codes = pd.Index(history.bins.unique["stream"].unique()).get_indexer(pd.Index(questions.streams))
